@@ -1,0 +1,45 @@
+"""Fixtures that every folder of tests shares."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import PostgreSQL, need
+from tiny_ca import CAConfig, CertLifecycleManager, LocalStorage, SyncDBHandler
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """A PostgreSQL cluster of this test process, thrown away at its end."""
+    need("initdb", "postgres")
+    with PostgreSQL.started(tmp_path_factory.mktemp("postgresql")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'registry.db'}"
+    return request.getfixturevalue("postgresql").new_database()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[CertLifecycleManager]:
+    """A manager on files and SQLite, with a P-256 root."""
+    with CertLifecycleManager(
+        storage=LocalStorage(tmp_path / "pki"),
+        db_handler=SyncDBHandler(f"sqlite:///{tmp_path / 'registry.db'}"),
+    ) as made:
+        made.create_self_signed_ca(
+            CAConfig(
+                common_name="Test Root", organization="ACME", country="UA", key_algorithm="p-256"
+            )
+        )
+        yield made

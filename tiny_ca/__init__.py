@@ -1,0 +1,133 @@
+"""tiny_ca: the certificate authority that you embed.
+
+The public names are loaded when they are first used, so that importing the package costs
+next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tiny_ca import compat
+
+if TYPE_CHECKING:
+    from tiny_ca.adapters.outbound.crypto import (
+        AsyncCAFileLoader,
+        CAFileLoader,
+        CertificateFactory,
+        ICALoader,
+    )
+    from tiny_ca.adapters.outbound.db import AsyncDBHandler, BaseDB, SyncDBHandler
+    from tiny_ca.adapters.outbound.db import DatabaseManager as SyncDatabaseManager
+    from tiny_ca.adapters.outbound.memory import (
+        ManualClock,
+        MemoryRegistry,
+        MemoryStorage,
+        NoRegistry,
+        NoStorage,
+        SeededEntropy,
+    )
+    from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, BaseStorage, LocalStorage
+    from tiny_ca.adapters.outbound.system import CertLifetime, SerialWithEncoding
+    from tiny_ca.application.requests import CAConfig, ClientConfig
+    from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
+    from tiny_ca.container import Container, open_async_ca, open_ca
+    from tiny_ca.domain.errors import TinyCAError
+    from tiny_ca.domain.keys import KeyAlgorithm
+    from tiny_ca.domain.plan import PublicationURLs
+    from tiny_ca.domain.records import CertificateRecord, CertificateStatus
+    from tiny_ca.domain.revocation import CRLReason, RevokeStatus
+    from tiny_ca.domain.serial import CertSerialParser, CertType, SerialGenerator
+    from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.settings import Settings
+
+_HOMES = {
+    "tiny_ca.adapters.outbound.crypto": (
+        "AsyncCAFileLoader",
+        "CAFileLoader",
+        "CertificateFactory",
+        "ICALoader",
+    ),
+    "tiny_ca.adapters.outbound.db": ("AsyncDBHandler", "BaseDB", "SyncDBHandler"),
+    "tiny_ca.adapters.outbound.memory": (
+        "ManualClock",
+        "MemoryRegistry",
+        "MemoryStorage",
+        "NoRegistry",
+        "NoStorage",
+        "SeededEntropy",
+    ),
+    "tiny_ca.adapters.outbound.storage": ("AsyncLocalStorage", "BaseStorage", "LocalStorage"),
+    "tiny_ca.adapters.outbound.system": ("CertLifetime", "SerialWithEncoding"),
+    "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
+    "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
+    "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
+    "tiny_ca.domain.errors": ("TinyCAError",),
+    "tiny_ca.domain.keys": ("KeyAlgorithm",),
+    "tiny_ca.domain.plan": ("PublicationURLs",),
+    "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
+    "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
+    "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
+    "tiny_ca.lifecycle": ("CertLifecycleManager",),
+    "tiny_ca.settings": ("Settings",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AsyncCAFileLoader",
+    "AsyncCertLifecycleManager",
+    "AsyncDBHandler",
+    "AsyncLocalStorage",
+    "BaseDB",
+    "BaseStorage",
+    "CAConfig",
+    "CAFileLoader",
+    "CRLReason",
+    "CertLifecycleManager",
+    "CertLifetime",
+    "CertSerialParser",
+    "CertType",
+    "CertificateFactory",
+    "CertificateRecord",
+    "CertificateStatus",
+    "ClientConfig",
+    "Container",
+    "ICALoader",
+    "KeyAlgorithm",
+    "LocalStorage",
+    "ManualClock",
+    "MemoryRegistry",
+    "MemoryStorage",
+    "NoRegistry",
+    "NoStorage",
+    "PublicationURLs",
+    "RevokeStatus",
+    "SeededEntropy",
+    "SerialGenerator",
+    "SerialWithEncoding",
+    "Settings",
+    "SyncDBHandler",
+    "SyncDatabaseManager",
+    "TinyCAError",
+    "open_async_ca",
+    "open_ca",
+]
+
+__version__ = "0.3.0"
+
+compat.install()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SyncDatabaseManager":
+        return import_module("tiny_ca.adapters.outbound.db").DatabaseManager
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

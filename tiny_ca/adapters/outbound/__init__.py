@@ -1,0 +1,1 @@
+"""Implementations of the ports; no family of them imports another."""

@@ -1,0 +1,19 @@
+"""Keys and signatures by pyca/cryptography."""
+
+from tiny_ca.adapters.outbound.crypto.backend import CryptographyBackend
+from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
+from tiny_ca.adapters.outbound.crypto.loaders import (
+    AsyncCAFileLoader,
+    CAFileLoader,
+    CAMaterial,
+    ICALoader,
+)
+
+__all__ = [
+    "AsyncCAFileLoader",
+    "CAFileLoader",
+    "CAMaterial",
+    "CertificateFactory",
+    "CryptographyBackend",
+    "ICALoader",
+]

@@ -1,0 +1,52 @@
+"""`ports.crypto.Crypto` by pyca/cryptography."""
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+from tiny_ca.adapters.outbound.crypto.extensions import x509_name
+from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
+from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
+from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial, load_ca
+from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
+from tiny_ca.domain.keys import KeySpec
+from tiny_ca.domain.names import SubjectName
+from tiny_ca.domain.plan import CertificatePlan
+from tiny_ca.ports.issuer import issuer_id_of_key
+
+__all__ = ["CryptographyBackend"]
+
+
+class CryptographyBackend:
+    """Makes keys, and issuers that hold theirs in memory."""
+
+    def generate_private_key(self, spec: KeySpec) -> CertificateIssuerPrivateKeyTypes:
+        """Make a key.  Raises `SigningError` when the backend lacks the algorithm."""
+        return generate_private_key(spec)
+
+    def sign_request(
+        self, subject: SubjectName, key: CertificateIssuerPrivateKeyTypes
+    ) -> x509.CertificateSigningRequest:
+        """Sign a PKCS #10 request with *key*.  Raises `SigningError` when it can't sign."""
+        return sign_request(subject, key)
+
+    def issuer_id(self, subject: SubjectName, key: CertificateIssuerPrivateKeyTypes) -> str:
+        """Give the registry's name for a CA to be."""
+        return issuer_id_of_key(x509_name(subject), key.public_key())
+
+    def self_sign(
+        self, plan: CertificatePlan, key: CertificateIssuerPrivateKeyTypes
+    ) -> x509.Certificate:
+        """Sign a CA's own certificate, checked against *plan*.  Raises `SigningError`."""
+        return sign_certificate(plan, key.public_key(), key, None, None)
+
+    def issuer(
+        self, certificate: x509.Certificate, key: CertificateIssuerPrivateKeyTypes
+    ) -> CertificateFactory:
+        """Make an issuer.  Raises `ErrorLoadCert` if it is no CA, or the key is not its key."""
+        return CertificateFactory(CAMaterial(certificate, key))
+
+    def load_issuer(
+        self, certificate_pem: bytes, key_pem: bytes, passphrase: bytes | None
+    ) -> CertificateFactory:
+        """Make an issuer from PEM.  Raises `ErrorLoadCert` as `issuer` does, or if unreadable."""
+        return CertificateFactory(load_ca(certificate_pem, key_pem, passphrase))

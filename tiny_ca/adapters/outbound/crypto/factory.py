@@ -1,0 +1,209 @@
+"""`CertificateFactory`: a CA that signs with a private key in memory."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from logging import Logger, getLogger
+from typing import Any, Protocol
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+from tiny_ca.adapters.outbound.crypto.crl import sign_crl
+from tiny_ca.adapters.outbound.crypto.extensions import authority_key_identifier
+from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
+from tiny_ca.adapters.outbound.crypto.loaders import ICALoader, check_ca
+from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
+from tiny_ca.domain.errors import ValidationCertError
+from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
+from tiny_ca.domain.lifetime import Validity, utc_seconds
+from tiny_ca.domain.names import CertificateInfo, GeneralName, SubjectName
+from tiny_ca.domain.plan import CertificatePlan, LeafRequest, RootRequest, plan_leaf, plan_root
+from tiny_ca.domain.records import CRLEntry, CRLStamp
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.serial import RANDOM_BITS, CertType
+from tiny_ca.ports.issuer import own_issuer_id
+
+__all__ = ["CertificateFactory"]
+
+IssuedByFactory = tuple[
+    x509.Certificate, CertificateIssuerPrivateKeyTypes, x509.CertificateSigningRequest
+]
+
+
+class _RevokedRow(Protocol):
+    @property
+    def serial_number(self) -> Any: ...
+
+    @property
+    def revocation_date(self) -> datetime | None: ...
+
+
+class CertificateFactory:
+    """One CA: signs certificates and CRLs, and checks what it signed; keeps no record.
+
+    Implements `ports.issuer.Issuer`.  Raises `TypeError` if *ca_loader* is no `ICALoader`,
+    and `ErrorLoadCert` if it holds no CA's certificate or another one's key.
+    """
+
+    def __init__(self, ca_loader: ICALoader, logger: Logger | None = None) -> None:
+        if not isinstance(ca_loader, ICALoader):
+            raise TypeError(f"ca_loader must be an ICALoader, got {type(ca_loader).__name__}.")
+        check_ca(ca_loader.ca_cert, ca_loader.ca_key)
+        self._certificate = ca_loader.ca_cert
+        self._key = ca_loader.ca_key
+        self._info = ca_loader.base_info
+        self._issuer_id = own_issuer_id(self._certificate)
+        self._authority = authority_key_identifier(self._certificate)
+        self._logger = logger or getLogger("tiny_ca")
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The CA's certificate."""
+        return self._certificate
+
+    @property
+    def issuer_id(self) -> str:
+        """The registry's name for this CA: 32 hex digits."""
+        return self._issuer_id
+
+    @property
+    def info(self) -> CertificateInfo:
+        """What subjects inherit from the CA's own subject."""
+        return self._info
+
+    @property
+    def validity(self) -> Validity:
+        """The CA certificate's validity period."""
+        ca = self._certificate
+        return Validity(ca.not_valid_before_utc, ca.not_valid_after_utc)
+
+    def sign_certificate(self, plan: CertificatePlan, public_key: Any) -> x509.Certificate:
+        """Sign what is planned, and check the result.  Raises `SigningError`."""
+        return sign_certificate(plan, public_key, self._key, self._certificate, self._authority)
+
+    def sign_crl(
+        self, stamp: CRLStamp, entries: Sequence[CRLEntry]
+    ) -> x509.CertificateRevocationList:
+        """Sign a complete CRL.  Raises `SigningError`."""
+        return sign_crl(self._certificate, self._key, stamp, entries)
+
+    def verify(self, certificate: x509.Certificate) -> None:
+        """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""
+        if certificate.issuer != self._certificate.subject:
+            raise ValidationCertError("The certificate's issuer is not this CA.")
+        try:
+            certificate.verify_directly_issued_by(self._certificate)
+        except (InvalidSignature, TypeError, ValueError) as error:
+            raise ValidationCertError(
+                f"This CA's key did not sign the certificate: {error}"
+            ) from error
+
+    def validate_cert(self, cert: x509.Certificate) -> None:
+        """Check signature and validity period, now.  Raises `ValidationCertError`.
+
+        Revocation is not looked at: `CertLifecycleManager.verify_certificate` does.
+        """
+        self.verify(cert)
+        if not Validity(cert.not_valid_before_utc, cert.not_valid_after_utc).contains(_now()):
+            raise ValidationCertError(
+                f"The certificate is valid from {cert.not_valid_before_utc.isoformat()} "
+                f"to {cert.not_valid_after_utc.isoformat()} only."
+            )
+
+    @staticmethod
+    def build_self_signed_ca(
+        common_name: str = "Internal CA",
+        organization: str | None = "My Company",
+        country: str | None = "UA",
+        key_size: int = 2048,
+        days_valid: int = 3650,
+        valid_from: datetime | None = None,
+        logger: Logger | None = None,
+        *,
+        key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA,
+    ) -> tuple[x509.Certificate, CertificateIssuerPrivateKeyTypes]:
+        """Make a root and its key, in memory: nothing records them.
+
+        Raises `InvalidRequest` or `InvalidRangeTimeCertificate` before a key is made.
+        """
+        subject = SubjectName(common_name, organization=organization, country=country)
+        request = RootRequest(subject, KeySpec(key_algorithm, key_size), days_valid, valid_from)
+        plan = plan_root(request, _now(), secrets.randbits(RANDOM_BITS))
+        key = generate_private_key(plan.key)
+        (logger or getLogger("tiny_ca")).info("Made the root %r", common_name)
+        return sign_certificate(plan, key.public_key(), key, None, None), key
+
+    def issue_certificate(
+        self,
+        common_name: str,
+        serial_type: CertType = CertType.SERVICE,
+        key_size: int = 2048,
+        days_valid: int = 365,
+        valid_from: datetime | None = None,
+        email: str | None = None,
+        is_server_cert: bool = False,
+        is_client_cert: bool = False,
+        san_dns: Iterable[str] | None = None,
+        san_ip: Iterable[object] | None = None,
+        *,
+        key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA,
+        strict_validity: bool = False,
+    ) -> IssuedByFactory:
+        """Make a key and a certificate for it, in memory: nothing records it.
+
+        A certificate that no registry knows can't be revoked; `CertLifecycleManager` records
+        first.  DNS names are in ASCII here.  Raises `InvalidRequest` or
+        `InvalidRangeTimeCertificate` before a key is made.
+        """
+        request = LeafRequest(
+            common_name=common_name,
+            cert_type=serial_type,
+            key=KeySpec(key_algorithm, key_size),
+            days_valid=days_valid,
+            valid_from=valid_from,
+            email=email,
+            is_server=is_server_cert,
+            is_client=is_client_cert,
+            names=(
+                *(GeneralName.dns(name) for name in san_dns or ()),
+                *(GeneralName.ip(str(address)) for address in san_ip or ()),
+            ),
+            is_strict=strict_validity,
+        )
+        plan = plan_leaf(
+            request,
+            issuer=self._info,
+            issuer_validity=self.validity,
+            now=_now(),
+            random_bits=secrets.randbits(RANDOM_BITS),
+        )
+        key = generate_private_key(plan.key)
+        csr = sign_request(plan.subject, key)
+        self._logger.info("Signed %#x for %r, unrecorded", plan.serial_number, common_name)
+        return self.sign_certificate(plan, key.public_key()), key, csr
+
+    def build_crl(
+        self, revoked_certs: Iterable[_RevokedRow], days_valid: int = 1, *, crl_number: int = 1
+    ) -> x509.CertificateRevocationList:
+        """Sign a CRL of the given rows, 1 or more days valid: nothing records its number.
+
+        `CertLifecycleManager.generate_crl` numbers CRLs and keeps to this CA's certificates.
+        """
+        this_update = utc_seconds(_now())
+        entries = [
+            CRLEntry(
+                int(row.serial_number),
+                utc_seconds(row.revocation_date),
+                CRLReason(getattr(row, "revocation_reason", None) or CRLReason.UNSPECIFIED),
+            )
+            for row in revoked_certs
+            if row.revocation_date is not None
+        ]
+        stamp = CRLStamp(crl_number, this_update, this_update + timedelta(days=days_valid))
+        return self.sign_crl(stamp, entries)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

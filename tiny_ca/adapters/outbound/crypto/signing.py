@@ -1,0 +1,75 @@
+"""Building and signing certificates and requests: the only caller of their `sign`."""
+
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+from tiny_ca.adapters.outbound.crypto.extensions import extensions_of, x509_name
+from tiny_ca.adapters.outbound.crypto.keys import signature_hash
+from tiny_ca.domain.errors import SigningError
+from tiny_ca.domain.names import SubjectName
+from tiny_ca.domain.plan import CertificatePlan
+
+__all__ = ["sign_certificate", "sign_request"]
+
+
+def sign_certificate(
+    plan: CertificatePlan,
+    public_key: Any,
+    issuer_key: CertificateIssuerPrivateKeyTypes,
+    issuer: x509.Certificate | None,
+    authority: x509.AuthorityKeyIdentifier | None,
+) -> x509.Certificate:
+    """Sign *plan* for *public_key*, self-signed when *issuer* is `None`, and check the result.
+
+    Raises `SigningError` when the key can't sign, or the result is not what was planned.
+    """
+    extensions = [
+        x509.Extension(extension.oid, critical, extension)
+        for extension, critical in extensions_of(plan, public_key, authority)
+    ]
+    subject = x509_name(plan.subject)
+    issuer_name = subject if issuer is None else issuer.subject
+    builder = x509.CertificateBuilder(
+        issuer_name=issuer_name,
+        subject_name=subject,
+        public_key=public_key,
+        serial_number=plan.serial_number,
+        not_valid_before=plan.validity.not_before.replace(tzinfo=None),
+        not_valid_after=plan.validity.not_after.replace(tzinfo=None),
+        extensions=extensions,
+    )
+    try:
+        certificate = builder.sign(issuer_key, signature_hash(issuer_key))
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise SigningError(f"The CA's key did not sign: {error}") from error
+    # A certificate that says anything else than its row in the registry can't be answered for.
+    is_as_planned = (
+        certificate.serial_number == plan.serial_number
+        and certificate.subject == subject
+        and certificate.not_valid_before_utc == plan.validity.not_before
+        and certificate.not_valid_after_utc == plan.validity.not_after
+        and list(certificate.extensions) == extensions
+        and certificate.public_key() == public_key
+    )
+    if not is_as_planned:
+        raise SigningError("What was signed differs from what was planned; it was discarded.")
+    try:
+        # A faulty RSA-CRT signature would give the CA's key away.
+        certificate.verify_directly_issued_by(certificate if issuer is None else issuer)
+    except (InvalidSignature, TypeError, ValueError) as error:
+        raise SigningError("The new signature does not verify; it was discarded.") from error
+    return certificate
+
+
+def sign_request(
+    subject: SubjectName, key: CertificateIssuerPrivateKeyTypes
+) -> x509.CertificateSigningRequest:
+    """Sign a PKCS #10 request (RFC 2986) with *key*.  Raises `SigningError` if it can't sign."""
+    builder = x509.CertificateSigningRequestBuilder(x509_name(subject))
+    try:
+        return builder.sign(key, signature_hash(key))
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise SigningError(f"The key did not sign its request: {error}") from error

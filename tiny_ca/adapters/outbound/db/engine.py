@@ -1,0 +1,114 @@
+"""Connecting: drivers, durability, and whose fault an error is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from tiny_ca.domain.errors import RegistryError
+
+__all__ = ["WRITE", "async_engine", "is_in_memory", "registry_errors", "sync_engine"]
+
+WRITE = {"tiny_ca_write": True}
+"""Execution options of a connection that will write."""
+
+_BUSY_TIMEOUT = 10
+"""Seconds that SQLite waits for another writer, unless the URL's `?timeout=` says otherwise."""
+
+_SYNC_DRIVERS = {
+    "sqlite": "sqlite+pysqlite",
+    "sqlite+aiosqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg2": "postgresql+psycopg",
+    "postgresql+asyncpg": "postgresql+psycopg",
+}
+_ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+pysqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg2": "postgresql+psycopg",
+}
+
+
+@contextmanager
+def registry_errors() -> Iterator[None]:
+    """Turn SQLAlchemy's errors into `RegistryError`."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise RegistryError(f"The registry's database failed: {cause}") from error
+
+
+def is_in_memory(url: URL) -> bool:
+    """Whether the URL means a SQLite database that lives in one connection."""
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def _arguments(db_url: str, drivers: dict[str, str]) -> tuple[URL, dict[str, Any]]:
+    with registry_errors():
+        url = make_url(db_url)
+    url = url.set(drivername=drivers.get(url.drivername, url.drivername))
+    arguments: dict[str, Any] = {"pool_pre_ping": url.get_backend_name() != "sqlite"}
+    if url.get_backend_name() == "sqlite" and "timeout" not in url.query:
+        arguments["connect_args"] = {"timeout": _BUSY_TIMEOUT}
+    if is_in_memory(url):
+        arguments["poolclass"] = StaticPool
+        arguments["connect_args"] = {"check_same_thread": False}
+    return url, arguments
+
+
+def sync_engine(db_url: str) -> Engine:
+    """Make an engine.  Raises `RegistryError` for a URL or driver that can't be used."""
+    url, arguments = _arguments(db_url, _SYNC_DRIVERS)
+    with registry_errors(), _missing_driver(url):
+        engine = create_engine(url, **arguments)
+    _prepare(engine)
+    return engine
+
+
+def async_engine(db_url: str) -> AsyncEngine:
+    """Make an engine for one event loop.  Raises as `sync_engine` does."""
+    url, arguments = _arguments(db_url, _ASYNC_DRIVERS)
+    with registry_errors(), _missing_driver(url):
+        engine = create_async_engine(url, **arguments)
+    _prepare(engine.sync_engine)
+    return engine
+
+
+@contextmanager
+def _missing_driver(url: URL) -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise RegistryError(
+            f"{url.drivername} needs a package that is not installed ({error.name}): "
+            "install tiny-ca[async] for aiosqlite, tiny-ca[postgres] for psycopg."
+        ) from error
+
+
+def _prepare(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # The driver would begin by itself, too late for a lock on what is read first.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # FULL: with NORMAL, a commit that was acknowledged may be lost with the power.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns to writing fails at once when another one writes.
+    is_write = connection.get_execution_options().get("tiny_ca_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

@@ -1,0 +1,1 @@
+"""Alembic's migrations of the registry, run by `tiny_ca.adapters.outbound.db.migrate`."""

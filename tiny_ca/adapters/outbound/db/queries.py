@@ -1,0 +1,131 @@
+"""Reading: functions over a connection, run alike by the sync and the async handler."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, or_, select
+
+from tiny_ca.adapters.outbound.db.schema import certificates, issuers
+from tiny_ca.domain.errors import RegistryError
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus, CRLEntry
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.serial import CertType
+
+__all__ = [
+    "authorities_page",
+    "by_name",
+    "by_serial",
+    "by_uuid",
+    "pending_page",
+    "revoked_page",
+]
+
+PAGE = 1000
+_c = certificates.c
+_COLUMNS = [column for column in _c if column.name != "name_claim"]
+
+
+def to_record(row: Row[Any]) -> CertificateRecord:
+    """Make a record of a row with all of `_COLUMNS`."""
+    return CertificateRecord(
+        serial_number=int(row.serial_number),
+        issuer_id=row.issuer_id,
+        common_name=row.common_name,
+        cert_type=CertType(row.cert_type),
+        status=CertificateStatus(row.status),
+        not_before=row.not_before,
+        not_after=row.not_after,
+        uuid=row.uuid,
+        cert_path=row.cert_path,
+        file_name=row.file_name,
+        created_at=row.created_at,
+        certificate_pem=row.certificate_pem,
+        revocation_date=row.revocation_date,
+        revocation_reason=row.revocation_reason and CRLReason(row.revocation_reason),
+    )
+
+
+def row_by_serial(
+    connection: Connection, serial_number: int, *, for_update: bool = False
+) -> Row[Any] | None:
+    """Give the one row with this serial number.  Raises `RegistryError` if there are several."""
+    query = select(*_COLUMNS, _c.name_claim).where(_c.serial_number == str(serial_number))
+    rows = connection.execute(query.with_for_update() if for_update else query).fetchmany(2)
+    if len(rows) > 1:
+        raise RegistryError(f"Several issuers have used the serial number {serial_number}.")
+    return rows[0] if rows else None
+
+
+def by_serial(connection: Connection, serial_number: int) -> CertificateRecord | None:
+    """See `ports.registry.Registry.get_by_serial`."""
+    row = row_by_serial(connection, serial_number)
+    return row and to_record(row)
+
+
+def by_name(connection: Connection, common_name: str) -> CertificateRecord | None:
+    """See `ports.registry.Registry.get_by_name`."""
+    query = select(*_COLUMNS).where(
+        _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
+    )
+    row = connection.execute(query).one_or_none()
+    return row and to_record(row)
+
+
+def by_uuid(connection: Connection, uuid: str) -> CertificateRecord | None:
+    """See `ports.registry.Registry.get_by_uuid`."""
+    query = select(*_COLUMNS).where(_c.uuid == uuid).order_by(_c.id.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return row and to_record(row)
+
+
+def _page(
+    connection: Connection, query: Select[Any], after: int
+) -> tuple[Sequence[Row[Any]], int | None]:
+    """Run *query* for the rows after an id; give them, and the id to go on from, if any."""
+    rows = connection.execute(query.where(_c.id > after).order_by(_c.id).limit(PAGE)).all()
+    return rows, rows[-1].id if len(rows) == PAGE else None
+
+
+Records = tuple[list[CertificateRecord], int | None]
+
+
+def pending_page(connection: Connection, after: int, created_before: datetime) -> Records:
+    """Give pending rows that were reserved before a moment."""
+    query = select(*_COLUMNS).where(
+        _c.status == CertificateStatus.PENDING.value, _c.created_at < created_before
+    )
+    rows, following = _page(connection, query, after)
+    return [to_record(row) for row in rows], following
+
+
+def authorities_page(connection: Connection, after: int) -> Records:
+    """Give valid certificates of CAs."""
+    query = select(*_COLUMNS).where(
+        _c.cert_type == CertType.CA.value, _c.status == CertificateStatus.VALID.value
+    )
+    rows, following = _page(connection, query, after)
+    return [to_record(row) for row in rows], following
+
+
+def revoked_page(
+    connection: Connection, after: int, issuer_id: str | None
+) -> tuple[list[CRLEntry], int | None]:
+    """Give what an issuer's next CRL owes, in SQL what `owed_by_crl` is in the domain."""
+    last = issuers.c.crl_this_update
+    query = (
+        select(_c.id, _c.serial_number, _c.revocation_date, _c.revocation_reason)
+        .join(issuers, issuers.c.id == _c.issuer_id)
+        .where(
+            _c.status == CertificateStatus.REVOKED.value,
+            or_(last.is_(None), _c.not_after >= last, _c.revocation_date >= last),
+        )
+    )
+    if issuer_id is not None:
+        query = query.where(and_(_c.issuer_id == issuer_id))
+    rows, following = _page(connection, query, after)
+    entries = [
+        CRLEntry(int(row.serial_number), row.revocation_date, CRLReason(row.revocation_reason))
+        for row in rows
+    ]
+    return entries, following

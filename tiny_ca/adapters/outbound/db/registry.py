@@ -1,0 +1,173 @@
+"""`ports.registry.Registry` over anything that can run a function on a connection."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from typing import Protocol, TypeVar
+
+from cryptography import x509
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from tiny_ca.adapters.outbound.db import queries, transactions
+from tiny_ca.adapters.outbound.db.engine import registry_errors
+from tiny_ca.domain.errors import NotUniqueCertOwner, RegistryError, SerialNumberCollision
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.issuer import issuer_id_of
+
+__all__ = ["Runner", "SQLRegistry"]
+
+T = TypeVar("T")
+
+
+class Runner(Protocol):
+    """Runs a function in a transaction of its own and commits it."""
+
+    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
+        """Run *work*; commit what it wrote, or roll back what it raised from."""
+        ...
+
+
+class SQLRegistry:
+    """The registry's methods, each one transaction of a `Runner`."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._known_issuers: set[str] = set()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with registry_errors():
+            return self._runner.run(work)
+
+    def _write(self, work: Callable[[Connection], T]) -> T:
+        with registry_errors():
+            return self._runner.run(work, write=True)
+
+    def _pages(
+        self, page: Callable[[Connection, int], tuple[list[T], int | None]]
+    ) -> Iterator[T]:
+        after: int | None = 0
+        while after is not None:
+            rows, after = self._read(partial(page, after=after))
+            yield from rows
+
+    def _insert(
+        self,
+        issuer_id: str,
+        serial_number: int,
+        common_name: str,
+        work: Callable[[Connection], None],
+    ) -> None:
+        """Run an insert; when a UNIQUE refused it, find out which one and say so."""
+        self._ensure_issuer(issuer_id)
+        try:
+            with registry_errors():
+                self._runner.run(work, write=True)
+        except RegistryError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            existing = self._read(partial(queries.by_serial, serial_number=serial_number))
+            if existing is not None and existing.issuer_id == issuer_id:
+                raise SerialNumberCollision(
+                    f"The issuer has used the serial number {serial_number} before."
+                ) from error
+            raise NotUniqueCertOwner(common_name) from error
+
+    def _ensure_issuer(self, issuer_id: str) -> None:
+        if issuer_id in self._known_issuers:
+            return
+        work = partial(transactions.ensure_issuer, issuer_id=issuer_id)
+        try:
+            self._write(work)
+        except RegistryError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            self._write(work)
+        self._known_issuers.add(issuer_id)
+
+    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+        """Give the certificate with this serial number.  Raises `RegistryError`."""
+        return self._read(partial(queries.by_serial, serial_number=serial))
+
+    def get_by_name(self, common_name: str) -> CertificateRecord | None:
+        """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
+        return self._read(partial(queries.by_name, common_name=common_name))
+
+    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
+        """Give the latest certificate whose files lie in *uuid*.  Raises `RegistryError`."""
+        return self._read(partial(queries.by_uuid, uuid=uuid))
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Write a pending row, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        self._insert(
+            reservation.issuer_id,
+            reservation.serial_number,
+            reservation.common_name,
+            partial(transactions.reserve, reservation=reservation),
+        )
+
+    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
+        """Make the row valid; raise `ReservationLost` or `ValidationCertError`."""
+        self._write(
+            partial(
+                transactions.commit, reservation=reservation, certificate=certificate, at=at
+            )
+        )
+
+    def abandon(self, issuer_id: str, serial_number: int) -> bool:
+        """Close a pending row; false if it is not pending."""
+        return self._write(
+            partial(transactions.abandon, issuer_id=issuer_id, serial_number=serial_number)
+        )
+
+    def register(
+        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+    ) -> None:
+        """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        self._insert(
+            issuer_id_of(certificate),
+            certificate.serial_number,
+            certificate.subject.rfc4514_string(),
+            partial(
+                transactions.register,
+                certificate=certificate,
+                uuid=uuid,
+                cert_type=cert_type,
+                at=at,
+            ),
+        )
+
+    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+        """Revoke; false if there is no such certificate."""
+        return self._write(
+            partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
+        )
+
+    def release(self, serial_number: int, at: datetime) -> bool:
+        """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
+        return self._write(partial(transactions.release, serial_number=serial_number, at=at))
+
+    def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
+        """Give pending rows that were reserved earlier, in pages."""
+        return self._pages(partial(queries.pending_page, created_before=created_before))
+
+    def authorities(self) -> Iterator[CertificateRecord]:
+        """Give the valid certificates of type CA, in pages."""
+        return self._pages(queries.authorities_page)
+
+    def revoked(self, issuer_id: str | None) -> Iterator[CRLEntry]:
+        """Give what the issuer's next CRL owes, in pages; `None`: of every issuer."""
+        return self._pages(partial(queries.revoked_page, issuer_id=issuer_id))
+
+    def next_crl_number(self, issuer_id: str) -> int:
+        """Draw a CRL number."""
+        self._ensure_issuer(issuer_id)
+        return self._write(partial(transactions.draw_crl_number, issuer_id=issuer_id))
+
+    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+        """Call *swap* and record *stamp*, unless a higher number was published."""
+        return self._write(
+            partial(transactions.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap)
+        )

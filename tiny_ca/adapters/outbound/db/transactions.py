@@ -1,0 +1,253 @@
+"""Writing: one function a transaction, run alike by the sync and the async handler."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection, Row, insert, select, update
+
+from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
+from tiny_ca.adapters.outbound.db.schema import certificates, issuers
+from tiny_ca.domain.errors import InvalidRequest, ReservationLost, ValidationCertError
+from tiny_ca.domain.records import CertificateStatus, CRLStamp, Reservation
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.revocation import release as check_release
+from tiny_ca.domain.revocation import revoke as revoke_rule
+from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.issuer import issuer_id_of
+
+__all__ = [
+    "abandon",
+    "commit",
+    "draw_crl_number",
+    "ensure_issuer",
+    "publish_crl",
+    "register",
+    "release",
+    "reserve",
+    "revoke",
+]
+
+_c = certificates.c
+PENDING, VALID, REVOKED, EXPIRED, ABANDONED = (
+    status.value
+    for status in (
+        CertificateStatus.PENDING,
+        CertificateStatus.VALID,
+        CertificateStatus.REVOKED,
+        CertificateStatus.EXPIRED,
+        CertificateStatus.ABANDONED,
+    )
+)
+
+
+def ensure_issuer(connection: Connection, issuer_id: str) -> None:
+    """Make the issuer's row if there is none.  Two that do so at once: one fails its insert."""
+    known = connection.execute(select(issuers.c.id).where(issuers.c.id == issuer_id)).scalar()
+    if known is None:
+        connection.execute(insert(issuers).values(id=issuer_id))
+
+
+def _free_expired_claim(connection: Connection, common_name: str, now: datetime) -> None:
+    query = select(_c.id, _c.not_after).where(_c.name_claim == common_name, _c.status == VALID)
+    holder = connection.execute(query).one_or_none()
+    if holder is not None and holder.not_after < now.replace(microsecond=0):
+        connection.execute(
+            update(certificates)
+            .where(_c.id == holder.id)
+            .values(name_claim=None, status=EXPIRED)
+        )
+
+
+def reserve(connection: Connection, reservation: Reservation) -> None:
+    """See `ports.registry.Registry.reserve`; a broken UNIQUE is an `IntegrityError`."""
+    _free_expired_claim(connection, reservation.common_name, reservation.created_at)
+    claim: str | None = reservation.common_name
+    if reservation.predecessor is not None:
+        predecessor = row_by_serial(connection, reservation.predecessor)
+        if predecessor is not None and predecessor.name_claim == claim:
+            claim = None
+    connection.execute(
+        insert(certificates).values(
+            serial_number=str(reservation.serial_number),
+            issuer_id=reservation.issuer_id,
+            common_name=reservation.common_name,
+            name_claim=claim,
+            status=PENDING,
+            cert_type=reservation.cert_type.value,
+            not_before=reservation.validity.not_before,
+            not_after=reservation.validity.not_after,
+            created_at=reservation.created_at,
+            uuid=reservation.location.uuid,
+            cert_path=reservation.location.folder,
+            file_name=reservation.location.file_name,
+        )
+    )
+
+
+def commit(
+    connection: Connection, reservation: Reservation, certificate: x509.Certificate, at: datetime
+) -> None:
+    """See `ports.registry.Registry.commit`."""
+    values: dict[str, Any] = {
+        "status": VALID,
+        "certificate_pem": certificate.public_bytes(Encoding.PEM).decode(),
+    }
+    if reservation.predecessor is not None:
+        claim = _supersede(connection, reservation.predecessor, at)
+        if claim == reservation.common_name:
+            values["name_claim"] = claim
+    result = connection.execute(
+        update(certificates)
+        .where(
+            _c.serial_number == str(reservation.serial_number),
+            _c.issuer_id == reservation.issuer_id,
+            _c.status == PENDING,
+        )
+        .values(values)
+    )
+    if result.rowcount != 1:
+        raise ReservationLost(
+            "The reservation was closed before its certificate was ready: issue again, or "
+            "recover with a longer limit."
+        )
+
+
+def _supersede(connection: Connection, predecessor: int, at: datetime) -> str | None:
+    """Revoke the predecessor; give the claim that it held."""
+    row = row_by_serial(connection, predecessor, for_update=True)
+    if row is None or row.status != VALID:
+        status = "gone" if row is None else row.status
+        raise ValidationCertError(
+            f"The certificate to replace is {status} by now: nothing was issued."
+        )
+    _write_revocation(connection, row, CRLReason.SUPERSEDED, at)
+    claim: str | None = row.name_claim
+    return claim
+
+
+def abandon(connection: Connection, issuer_id: str, serial_number: int) -> bool:
+    """See `ports.registry.Registry.abandon`."""
+    result = connection.execute(
+        update(certificates)
+        .where(
+            _c.serial_number == str(serial_number),
+            _c.issuer_id == issuer_id,
+            _c.status == PENDING,
+        )
+        .values(status=ABANDONED, name_claim=None)
+    )
+    return result.rowcount == 1
+
+
+def register(
+    connection: Connection,
+    certificate: x509.Certificate,
+    uuid: str | None,
+    cert_type: CertType,
+    at: datetime,
+) -> None:
+    """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if not names:
+        raise InvalidRequest("A certificate without a common name can't be registered.")
+    common_name = str(names[0].value)
+    _free_expired_claim(connection, common_name, at)
+    connection.execute(
+        insert(certificates).values(
+            serial_number=str(certificate.serial_number),
+            issuer_id=issuer_id_of(certificate),
+            common_name=common_name,
+            name_claim=common_name,
+            status=VALID,
+            cert_type=cert_type.value,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            created_at=at,
+            certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
+            uuid=uuid,
+        )
+    )
+
+
+def _write_revocation(
+    connection: Connection, row: Row[Any], reason: CRLReason, at: datetime
+) -> None:
+    revocation = revoke_rule(to_record(row).revocation, reason, at)
+    connection.execute(
+        update(certificates)
+        .where(_c.id == row.id)
+        .values(
+            status=REVOKED,
+            name_claim=None,
+            revocation_date=revocation.revocation_date,
+            revocation_reason=revocation.reason.value,
+        )
+    )
+
+
+def revoke(connection: Connection, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    """See `ports.registry.Registry.revoke`."""
+    row = row_by_serial(connection, serial_number, for_update=True)
+    if row is None:
+        return False
+    _write_revocation(connection, row, reason, at)
+    return True
+
+
+def release(connection: Connection, serial_number: int, at: datetime) -> bool:
+    """See `ports.registry.Registry.release`."""
+    row = row_by_serial(connection, serial_number, for_update=True)
+    if row is None:
+        return False
+    check_release(to_record(row).revocation)
+    _free_expired_claim(connection, row.common_name, at)
+    is_taken = connection.execute(
+        select(_c.id).where(_c.name_claim == row.common_name)
+    ).first()
+    connection.execute(
+        update(certificates)
+        .where(_c.id == row.id)
+        .values(
+            # A row that was put on hold before it was signed has no certificate to be valid.
+            status=VALID if row.certificate_pem else ABANDONED,
+            name_claim=None if is_taken or not row.certificate_pem else row.common_name,
+            revocation_date=None,
+            revocation_reason=None,
+        )
+    )
+    return True
+
+
+def draw_crl_number(connection: Connection, issuer_id: str) -> int:
+    """See `ports.registry.Registry.next_crl_number`; the update locks the issuer's row."""
+    connection.execute(
+        update(issuers)
+        .where(issuers.c.id == issuer_id)
+        .values(drawn_crl_number=issuers.c.drawn_crl_number + 1)
+    )
+    query = select(issuers.c.drawn_crl_number).where(issuers.c.id == issuer_id)
+    number: int = connection.execute(query).scalar_one()
+    return number
+
+
+def publish_crl(
+    connection: Connection, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]
+) -> bool:
+    """See `ports.registry.Registry.publish_crl`; the update locks the issuer's row."""
+    result = connection.execute(
+        update(issuers)
+        .where(issuers.c.id == issuer_id, issuers.c.published_crl_number < stamp.number)
+        .values(
+            published_crl_number=stamp.number,
+            crl_this_update=stamp.this_update,
+            crl_next_update=stamp.next_update,
+        )
+    )
+    if result.rowcount != 1:
+        return False
+    swap()
+    return True

@@ -1,0 +1,264 @@
+"""`MemoryRegistry`: rows in a dictionary."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import RLock
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from tiny_ca.domain.errors import (
+    InvalidRequest,
+    NotUniqueCertOwner,
+    RegistryError,
+    ReservationLost,
+    SerialNumberCollision,
+    ValidationCertError,
+)
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CertificateStatus,
+    CRLEntry,
+    CRLStamp,
+    Reservation,
+)
+from tiny_ca.domain.revocation import CRLReason, owed_by_crl
+from tiny_ca.domain.revocation import release as check_release
+from tiny_ca.domain.revocation import revoke as revoke_rule
+from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.issuer import issuer_id_of
+
+__all__ = ["MemoryRegistry"]
+
+_Key = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _IssuerState:
+    drawn: int = 0
+    published: CRLStamp | None = None
+
+
+class MemoryRegistry:
+    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[_Key, CertificateRecord] = {}
+        self._claims: dict[str, _Key] = {}
+        self._issuers: dict[str, _IssuerState] = {}
+
+    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+        """Give the certificate with this serial number."""
+        with self._lock:
+            rows = [row for row in self._rows.values() if row.serial_number == serial]
+        if len(rows) > 1:
+            raise RegistryError(f"Several issuers have used the serial number {serial}.")
+        return rows[0] if rows else None
+
+    def get_by_name(self, common_name: str) -> CertificateRecord | None:
+        """Give the valid certificate that claims *common_name*."""
+        with self._lock:
+            key = self._claims.get(common_name)
+            row = None if key is None else self._rows[key]
+        return row if row is not None and row.status is CertificateStatus.VALID else None
+
+    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
+        """Give the latest certificate whose files lie in *uuid*."""
+        with self._lock:
+            return next((r for r in reversed(self._rows.values()) if r.uuid == uuid), None)
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Write a pending row, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        place = reservation.location
+        row = CertificateRecord(
+            serial_number=reservation.serial_number,
+            issuer_id=reservation.issuer_id,
+            common_name=reservation.common_name,
+            cert_type=reservation.cert_type,
+            status=CertificateStatus.PENDING,
+            not_before=reservation.validity.not_before,
+            not_after=reservation.validity.not_after,
+            uuid=place.uuid,
+            cert_path=place.folder,
+            file_name=place.file_name,
+            created_at=reservation.created_at,
+            certificate_pem=None,
+            revocation_date=None,
+            revocation_reason=None,
+        )
+        with self._lock:
+            inherits = False
+            if reservation.predecessor is not None:
+                predecessor = self.get_by_serial(reservation.predecessor)
+                holder = self._claims.get(row.common_name)
+                inherits = predecessor is not None and _key(predecessor) == holder
+            self._insert(row, reservation.created_at, claims=not inherits)
+
+    def _insert(self, row: CertificateRecord, now: datetime, *, claims: bool) -> None:
+        if _key(row) in self._rows:
+            raise SerialNumberCollision(f"{row.serial_number} was used before.")
+        if claims:
+            self._free_expired_claim(row.common_name, now)
+            if row.common_name in self._claims:
+                raise NotUniqueCertOwner(row.common_name)
+            self._claims[row.common_name] = _key(row)
+        self._rows[_key(row)] = row
+
+    def _free_expired_claim(self, common_name: str, now: datetime) -> None:
+        key = self._claims.get(common_name)
+        if key is None:
+            return
+        row = self._rows[key]
+        if row.status_at(now) is CertificateStatus.EXPIRED:
+            self._rows[key] = replace(row, status=CertificateStatus.EXPIRED)
+            del self._claims[common_name]
+
+    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
+        """Make the row valid; raise `ReservationLost` or `ValidationCertError`."""
+        with self._lock:
+            key = reservation.issuer_id, reservation.serial_number
+            row = self._rows.get(key)
+            if row is None or row.status is not CertificateStatus.PENDING:
+                raise ReservationLost("The reservation was closed before its certificate was ready.")
+            if reservation.predecessor is not None:
+                predecessor = self.get_by_serial(reservation.predecessor)
+                if predecessor is None or predecessor.status is not CertificateStatus.VALID:
+                    raise ValidationCertError("The certificate to replace is not valid by now.")
+                inherits = self._claims.get(row.common_name) == _key(predecessor)
+                self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
+                if inherits:
+                    self._claims[row.common_name] = key
+            pem = certificate.public_bytes(Encoding.PEM).decode()
+            self._rows[key] = replace(row, status=CertificateStatus.VALID, certificate_pem=pem)
+
+    def abandon(self, issuer_id: str, serial_number: int) -> bool:
+        """Close a pending row; false if it is not pending."""
+        with self._lock:
+            row = self._rows.get((issuer_id, serial_number))
+            if row is None or row.status is not CertificateStatus.PENDING:
+                return False
+            self._rows[_key(row)] = replace(row, status=CertificateStatus.ABANDONED)
+            self._give_up_claim(row)
+            return True
+
+    def _give_up_claim(self, row: CertificateRecord) -> None:
+        if self._claims.get(row.common_name) == _key(row):
+            del self._claims[row.common_name]
+
+    def register(
+        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+    ) -> None:
+        """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        if not names:
+            raise InvalidRequest("A certificate without a common name can't be registered.")
+        row = CertificateRecord(
+            serial_number=certificate.serial_number,
+            issuer_id=issuer_id_of(certificate),
+            common_name=str(names[0].value),
+            cert_type=cert_type,
+            status=CertificateStatus.VALID,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            uuid=uuid,
+            cert_path=None,
+            file_name=None,
+            created_at=at,
+            certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
+            revocation_date=None,
+            revocation_reason=None,
+        )
+        with self._lock:
+            self._insert(row, at, claims=True)
+
+    def _write_revocation(self, row: CertificateRecord, reason: CRLReason, at: datetime) -> None:
+        revocation = revoke_rule(row.revocation, reason, at)
+        self._rows[_key(row)] = replace(
+            row,
+            status=CertificateStatus.REVOKED,
+            revocation_date=revocation.revocation_date,
+            revocation_reason=revocation.reason,
+        )
+        self._give_up_claim(row)
+
+    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+        """Revoke; false if there is no such certificate."""
+        with self._lock:
+            row = self.get_by_serial(serial_number)
+            if row is not None:
+                self._write_revocation(row, reason, at)
+            return row is not None
+
+    def release(self, serial_number: int, at: datetime) -> bool:
+        """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
+        with self._lock:
+            row = self.get_by_serial(serial_number)
+            if row is None:
+                return False
+            check_release(row.revocation)
+            self._free_expired_claim(row.common_name, at)
+            is_signed = row.certificate_pem is not None
+            if is_signed:
+                self._claims.setdefault(row.common_name, _key(row))
+            self._rows[_key(row)] = replace(
+                row,
+                status=CertificateStatus.VALID if is_signed else CertificateStatus.ABANDONED,
+                revocation_date=None,
+                revocation_reason=None,
+            )
+            return True
+
+    def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
+        """Give pending rows that were reserved earlier."""
+        with self._lock:
+            rows = list(self._rows.values())
+        for row in rows:
+            if row.status is CertificateStatus.PENDING and row.created_at < created_before:
+                yield row
+
+    def authorities(self) -> Iterator[CertificateRecord]:
+        """Give the valid certificates of type CA."""
+        with self._lock:
+            rows = list(self._rows.values())
+        for row in rows:
+            if row.cert_type is CertType.CA and row.status is CertificateStatus.VALID:
+                yield row
+
+    def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
+        """Give what the issuer's next CRL owes."""
+        with self._lock:
+            rows = [row for row in self._rows.values() if row.issuer_id == issuer_id]
+            state = self._issuers.get(issuer_id, _IssuerState())
+        last = state.published and state.published.this_update
+        for row in rows:
+            if (
+                row.status is CertificateStatus.REVOKED
+                and row.revocation is not None
+                and owed_by_crl(row.revocation, row.not_after, last)
+            ):
+                revocation = row.revocation
+                yield CRLEntry(row.serial_number, revocation.revocation_date, revocation.reason)
+
+    def next_crl_number(self, issuer_id: str) -> int:
+        """Draw a CRL number."""
+        with self._lock:
+            state = self._issuers.setdefault(issuer_id, _IssuerState())
+            state.drawn += 1
+            return state.drawn
+
+    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+        """Call *swap* and record *stamp*, unless a higher number was published."""
+        with self._lock:
+            state = self._issuers.setdefault(issuer_id, _IssuerState())
+            if state.published is not None and state.published.number >= stamp.number:
+                return False
+            swap()
+            state.published = stamp
+            return True
+
+
+def _key(row: CertificateRecord) -> _Key:
+    return row.issuer_id, row.serial_number

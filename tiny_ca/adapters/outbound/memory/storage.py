@@ -1,0 +1,127 @@
+"""`MemoryStorage`: files in dictionaries."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tiny_ca.domain.errors import FileAlreadyExists, StorageError
+from tiny_ca.domain.records import Location
+from tiny_ca.ports.storage import Artefacts, Leftover
+
+__all__ = ["MemoryStorage"]
+
+_Files = dict[str, bytes]
+
+
+def _serialize(artefacts: Artefacts) -> _Files:
+    files = {".pem": artefacts.certificate.public_bytes(Encoding.PEM)}
+    if artefacts.private_key is not None:
+        files[".key"] = artefacts.private_key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+    if artefacts.csr is not None:
+        files[".csr"] = artefacts.csr.public_bytes(Encoding.PEM)
+    return files
+
+
+def _path(location: Location) -> Path:
+    return Path(location.folder or "") / location.uuid
+
+
+class MemoryStorage:
+    """Keeps what is stored in memory; thread-safe.  Implements `ports.storage.Storage`."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._staged: dict[str, tuple[datetime, Location, _Files]] = {}
+        self._folders: dict[Path, dict[str, bytes]] = {}
+        self.crls: dict[str, x509.CertificateRevocationList] = {}
+
+    def check_vacant(self, location: Location) -> None:
+        """Raise `FileAlreadyExists` if something lies at *location*."""
+        with self._lock:
+            if _path(location) in self._folders:
+                raise FileAlreadyExists(_path(location))
+
+    def stage(self, location: Location, artefacts: Artefacts) -> None:
+        """Keep *artefacts* apart until they are published.  Raises `FileAlreadyExists`."""
+        files = _serialize(artefacts)
+        with self._lock:
+            if location.uuid in self._staged:
+                raise FileAlreadyExists(_path(location))
+            self._staged[location.uuid] = datetime.now(UTC), location, files
+
+    def publish(self, location: Location) -> dict[str, Path]:
+        """Make the staged files visible at *location*; give their paths by extension."""
+        folder = _path(location)
+        with self._lock:
+            if location.uuid in self._staged:
+                _, _, files = self._staged.pop(location.uuid)
+                self._folders[folder] = {
+                    f"{location.file_name}{extension}": data for extension, data in files.items()
+                }
+            if folder not in self._folders:
+                raise StorageError(f"Publishing files: {folder} was never staged.")
+            return {Path(name).suffix: folder / name for name in self._folders[folder]}
+
+    def discard(self, uuid: str) -> None:
+        """Forget staged files; none is no error."""
+        with self._lock:
+            self._staged.pop(uuid, None)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """Give everything that is staged."""
+        with self._lock:
+            staged = [Leftover(uuid, at) for uuid, (at, _, _) in self._staged.items()]
+        yield from staged
+
+    def delete(self, location: Location) -> None:
+        """Forget published files; none is no error."""
+        with self._lock:
+            self._folders.pop(_path(location), None)
+
+    def find_folder(self, uuid: str) -> str | None:
+        """Give the folder that holds *uuid*; `None`: the base, or none."""
+        with self._lock:
+            for folder in self._folders:
+                if folder.name == uuid and folder.parent != Path():
+                    return folder.parent.as_posix()
+        return None
+
+    def read(self, location: Location, extension: str) -> bytes:
+        """Give a published file's bytes.  Raises `StorageError` if there is none."""
+        with self._lock:
+            try:
+                return self._folders[_path(location)][f"{location.file_name}{extension}"]
+            except KeyError:
+                raise StorageError(f"There is no {extension} file at {location}.") from None
+
+    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "_StagedCRL":
+        """Keep a CRL apart, to be swapped in as *file_name*."""
+        return _StagedCRL(self, crl, file_name)
+
+    def swap_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> Path:
+        """Put a CRL in place of the former one."""
+        with self._lock:
+            self.crls[file_name] = crl
+        return Path(f"{file_name}.pem")
+
+
+class _StagedCRL:
+    def __init__(
+        self, storage: MemoryStorage, crl: x509.CertificateRevocationList, file_name: str
+    ) -> None:
+        self._storage = storage
+        self._crl = crl
+        self._file_name = file_name
+
+    def swap(self) -> Path:
+        """Put the CRL in place of the former one."""
+        return self._storage.swap_crl(self._crl, self._file_name)
+
+    def discard(self) -> None:
+        """Nothing is left behind."""

@@ -1,0 +1,84 @@
+"""Durable file operations: nothing is reported done before it would survive a power loss."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tiny_ca.domain.errors import StorageError
+
+__all__ = [
+    "PUBLIC",
+    "make_folders",
+    "move_into_place",
+    "remove",
+    "storage_errors",
+    "sync_folder",
+    "write_new",
+]
+
+_FOLDER_MODE = 0o700
+_OWNER_ONLY = 0o600
+PUBLIC = 0o644
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turn an `OSError` into a `StorageError` that says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{doing}: {error.strerror or error} ({error.filename})") from error
+
+
+def sync_folder(path: Path) -> None:
+    """Make what a folder lists durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and its parents durably, each for the owner only."""
+    missing = []
+    while not path.exists():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        with suppress(FileExistsError):
+            folder.mkdir(mode=_FOLDER_MODE)
+            sync_folder(folder.parent)
+
+
+def write_new(path: Path, data: bytes, mode: int = _OWNER_ONLY) -> None:
+    """Write a new file, by default for the owner only, durable but for its folder's entry.
+
+    Nothing is followed or replaced: `O_EXCL | O_NOFOLLOW`.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def move_into_place(source: Path, destination: Path) -> None:
+    """Rename, and make both folders' entries durable."""
+    os.rename(source, destination)
+    sync_folder(destination.parent)
+    if source.parent != destination.parent:
+        sync_folder(source.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and all in it, durably; none is no error."""
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        sync_folder(path.parent)

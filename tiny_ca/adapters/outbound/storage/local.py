@@ -1,0 +1,256 @@
+"""`LocalStorage`: a folder of folders."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from logging import Logger, getLogger
+from pathlib import Path
+from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from tiny_ca.adapters.outbound.storage.base import BaseStorage, CryptoObject, Serializer
+from tiny_ca.adapters.outbound.storage.files import (
+    PUBLIC,
+    make_folders,
+    move_into_place,
+    remove,
+    storage_errors,
+    sync_folder,
+    write_new,
+)
+from tiny_ca.domain.errors import FileAlreadyExists, StorageError, UnsafePath
+from tiny_ca.domain.names import folder_path, path_segment
+from tiny_ca.domain.records import Location
+from tiny_ca.ports.storage import Artefacts, Leftover
+
+__all__ = ["LocalStorage"]
+
+_STAGING = ".staging"
+_REPLACED = ".replaced"
+
+
+class LocalStorage(BaseStorage):
+    """Keeps files under *base_folder*: `[cert_path/]<uuid>/<name>.pem|.key|.csr`, `crl.pem`.
+
+    Folders are 0700 and files 0600.  Private keys are encrypted (PKCS #8) when
+    *base_encryption_algorithm* says so.  What is being written lies in `.staging` until one
+    rename publishes it.  Implements `ports.storage.Storage`.
+    """
+
+    def __init__(
+        self,
+        base_folder: str | Path = "./certs",
+        base_encoding: Encoding = Encoding.PEM,
+        base_private_format: PrivateFormat = PrivateFormat.TraditionalOpenSSL,
+        base_public_format: PublicFormat = PublicFormat.SubjectPublicKeyInfo,
+        base_encryption_algorithm: KeySerializationEncryption = NoEncryption(),  # noqa: B008
+        logger: Logger | None = None,
+    ) -> None:
+        self._base = Path(base_folder)
+        self._serializer = Serializer(
+            base_encoding, base_private_format, base_public_format, base_encryption_algorithm
+        )
+        self._logger = logger or getLogger("tiny_ca")
+
+    @property
+    def base_folder(self) -> Path:
+        """The folder that everything lies in."""
+        return self._base
+
+    def check_vacant(self, location: Location) -> None:
+        """Raise `FileAlreadyExists` if something lies at *location*."""
+        with storage_errors("Looking for a free folder"):
+            folder = self._folder(location)
+            if folder.is_symlink() or folder.exists():
+                raise FileAlreadyExists(folder)
+
+    def stage(self, location: Location, artefacts: Artefacts) -> None:
+        """Write *artefacts* durably into `.staging`.  Raises `FileAlreadyExists`."""
+        staged = self._staged(location.uuid)
+        with storage_errors("Staging files"):
+            self._folder(location)
+            make_folders(staged.parent)
+            try:
+                staged.mkdir(mode=0o700)
+            except FileExistsError:
+                raise FileAlreadyExists(staged) from None
+            try:
+                for value in (artefacts.certificate, artefacts.private_key, artefacts.csr):
+                    if value is not None:
+                        data, extension = self._serializer.serialize(value)
+                        write_new(staged / f"{location.file_name}{extension}", data)
+                sync_folder(staged)
+                sync_folder(staged.parent)
+            except BaseException:
+                remove(staged)
+                raise
+
+    def publish(self, location: Location) -> dict[str, Path]:
+        """Rename the staged folder to *location*; give the files' paths by extension."""
+        folder, staged = self._folder(location), self._staged(location.uuid)
+        with storage_errors("Publishing files"):
+            if staged.exists():
+                make_folders(folder.parent)
+                self._set_aside(folder, location.uuid)
+                try:
+                    move_into_place(staged, folder)
+                except FileNotFoundError:
+                    # Another process recovered it between the two calls.
+                    if not folder.exists():
+                        raise
+            remove(self._staged(location.uuid + _REPLACED))
+            if not folder.exists():
+                raise StorageError(f"Publishing files: neither {staged} nor {folder} is there.")
+            return {path.suffix: path for path in sorted(folder.iterdir())}
+
+    def discard(self, uuid: str) -> None:
+        """Remove a staged folder; none is no error."""
+        with storage_errors("Removing staged files"):
+            remove(self._staged(path_segment(uuid)))
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """Give every staged folder."""
+        with storage_errors("Reading staged files"):
+            try:
+                names = sorted(os.listdir(self._base / _STAGING))
+            except FileNotFoundError:
+                return
+        for name in names:
+            with storage_errors("Reading staged files"):
+                try:
+                    changed = (self._base / _STAGING / name).stat().st_mtime
+                except FileNotFoundError:
+                    continue
+            yield Leftover(name, datetime.fromtimestamp(changed, UTC))
+
+    def delete(self, location: Location) -> None:
+        """Remove a published folder; none is no error."""
+        with storage_errors("Deleting files"):
+            remove(self._folder(location))
+
+    def find_folder(self, uuid: str) -> str | None:
+        """Give the folder, relative to the base, that holds *uuid*; `None`: the base, or none."""
+        path_segment(uuid)
+        with storage_errors("Looking for a folder"):
+            if (self._base / uuid).is_dir():
+                return None
+            found = (path for path in self._base.glob(f"*/**/{uuid}") if path.is_dir())
+            path = next(found, None)
+        return None if path is None else path.parent.relative_to(self._base).as_posix()
+
+    def read(self, location: Location, extension: str) -> bytes:
+        """Give a published file's bytes.  Raises `StorageError` if there is none."""
+        with storage_errors("Reading a file"):
+            return (self._folder(location) / f"{location.file_name}{extension}").read_bytes()
+
+    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "StagedLocalFile":
+        """Write a CRL durably, to be swapped in as `<file_name>.pem`."""
+        data, extension = self._serializer.serialize(crl)
+        with storage_errors("Staging a CRL"):
+            staged = self._staged(f"{path_segment(file_name)}-{uuid4()}")
+            make_folders(staged.parent)
+            write_new(staged, data, PUBLIC)
+        return StagedLocalFile(staged, self._base / f"{file_name}{extension}")
+
+    def save_certificate(
+        self,
+        cert: CryptoObject,
+        file_name: str,
+        cert_path: str | Path | None = None,
+        uuid_str: str | None = None,
+        encoding: Encoding | None = None,
+        private_format: PrivateFormat | None = None,
+        public_format: PublicFormat | None = None,
+        encryption_algorithm: KeySerializationEncryption | None = None,
+        is_add_uuid: bool = True,
+        is_overwrite: bool = False,
+    ) -> tuple[Path, str | None]:
+        """Write one artefact to `[cert_path/][uuid/]<file_name><extension>`, atomically.
+
+        Gives the path, and the uuid (`None` without *is_add_uuid*).  The arguments from
+        *encoding* on override the constructor's.  Raises `FileAlreadyExists` unless
+        *is_overwrite*, `UnsafePath` for a path that leaves the base folder, `TypeError` for
+        what can't be stored, `StorageError`.
+        """
+        defaults = self._serializer
+        data, extension = Serializer(
+            encoding or defaults.encoding,
+            private_format or defaults.private_format,
+            public_format or defaults.public_format,
+            encryption_algorithm or defaults.encryption,
+        ).serialize(cert)
+        uuid = path_segment(uuid_str or str(uuid4())) if is_add_uuid else None
+        folder = self._within(cert_path, uuid)
+        path = folder / f"{path_segment(file_name)}{extension}"
+        with storage_errors("Saving a file"):
+            if not is_overwrite and (path.is_symlink() or path.exists()):
+                raise FileAlreadyExists(path)
+            make_folders(folder)
+            staged = self._staged(str(uuid4()))
+            make_folders(staged.parent)
+            write_new(staged, data)
+            move_into_place(staged, path)
+        self._logger.debug("Saved %s", path)
+        return path, uuid
+
+    def delete_certificate_folder(self, uuid_str: str, cert_path: str | Path | None = None) -> bool:
+        """Remove the folder *uuid_str*.  True: it is gone, with a `UserWarning` if it never was.
+
+        Raises `UnsafePath` for a path that leaves the base folder, `StorageError`.
+        """
+        target = self._within(cert_path, path_segment(uuid_str))
+        if not target.is_dir():
+            warnings.warn(f"There is no folder {target} to delete.", UserWarning, stacklevel=2)
+            return True
+        with storage_errors("Deleting files"):
+            remove(target)
+        self._logger.info("Deleted %s", target)
+        return True
+
+    def _within(self, cert_path: str | Path | None, uuid: str | None) -> Path:
+        """Join, and follow symbolic links to make sure that the result is in the base folder."""
+        folder = self._base
+        if cert_path is not None and str(cert_path) not in ("", "."):
+            folder /= folder_path(Path(cert_path).as_posix())
+        if not folder.resolve().is_relative_to(self._base.resolve()):
+            raise UnsafePath(f"{folder} is a link that leaves {self._base}.")
+        return folder if uuid is None else folder / uuid
+
+    def _folder(self, location: Location) -> Path:
+        return self._within(location.folder, location.uuid)
+
+    def _staged(self, name: str) -> Path:
+        return self._base / _STAGING / name
+
+    def _set_aside(self, folder: Path, uuid: str) -> None:
+        """Clear the way for an overwrite; if we die now, `recover` still publishes the new one."""
+        if folder.exists():
+            os.rename(folder, self._staged(uuid + _REPLACED))
+
+
+class StagedLocalFile:
+    """A file in `.staging` that will replace another by one rename."""
+
+    def __init__(self, staged: Path, destination: Path) -> None:
+        self._staged = staged
+        self._destination = destination
+
+    def swap(self) -> Path:
+        """Give it its name.  Raises `StorageError`; the former file is then still there."""
+        with storage_errors("Replacing a file"):
+            move_into_place(self._staged, self._destination)
+        return self._destination
+
+    def discard(self) -> None:
+        """Remove it, unless it was swapped in."""
+        with storage_errors("Removing a staged file"):
+            remove(self._staged)

@@ -1,0 +1,64 @@
+"""Make a self-signed root."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tiny_ca.application.issuance import Order, new_location, run_issuance
+from tiny_ca.application.requests import CAConfig
+from tiny_ca.application.services import Services
+from tiny_ca.application.verify import active_by_name
+from tiny_ca.domain.errors import NotUniqueCertOwner
+from tiny_ca.domain.plan import plan_root
+from tiny_ca.domain.serial import RANDOM_BITS
+from tiny_ca.ports.issuer import Issuer
+
+__all__ = ["CA_FILE_NAME", "Root", "create_root"]
+
+CA_FILE_NAME = "ca"
+
+
+class Root(NamedTuple):
+    """A CA that can issue, and where its files are."""
+
+    issuer: Issuer
+    certificate_path: Path
+    key_path: Path
+
+
+def create_root(
+    services: Services,
+    config: CAConfig,
+    folder: str | None = None,
+    uuid: str | None = None,
+    *,
+    is_overwrite: bool = False,
+) -> Root:
+    """Make a root's key and certificate, and record it before it is signed.
+
+    With *is_overwrite* the valid certificate of the same common name is superseded.
+    """
+    location = new_location(services, CA_FILE_NAME, folder, uuid)
+    random_bits = services.entropy.random_bits(RANDOM_BITS)
+    plan = plan_root(config.to_request(), services.clock.now(), random_bits)
+    existing = active_by_name(services, config.common_name)
+    if not is_overwrite:
+        # `run_issuance` checks both too, but a root's row needs the id that its key gives.
+        if existing is not None:
+            raise NotUniqueCertOwner(config.common_name)
+        services.storage.check_vacant(location)
+    key = services.crypto.generate_private_key(plan.key)
+    outcome = run_issuance(
+        services,
+        Order(
+            plan=plan,
+            issuer_id=services.crypto.issuer_id(plan.subject, key),
+            sign=services.crypto.self_sign,
+            location=location,
+            key=key,
+            with_csr=False,
+            predecessor=existing and existing.serial_number,
+            replaces_files=is_overwrite,
+        ),
+    )
+    issuer = services.crypto.issuer(outcome.artefacts.certificate, key)
+    return Root(issuer, outcome.paths[".pem"], outcome.paths[".key"])

@@ -1,0 +1,54 @@
+"""Find the CA that the registry and the storage hold between them."""
+
+from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.services import Services
+from tiny_ca.application.verify import active_by_name
+from tiny_ca.domain.errors import CertNotFound
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
+from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.issuer import Issuer
+
+__all__ = ["open_issuer"]
+
+
+def open_issuer(
+    services: Services, common_name: str | None, passphrase: bytes | None = None
+) -> Issuer:
+    """Load the valid CA of this name, or the only one there is; *passphrase* opens its key.
+
+    Raises `CertNotFound` when there is none or the choice is open, `StorageError` when its
+    files are missing, `ErrorLoadCert` when they can't be used.
+    """
+    record = _find(services, common_name)
+    location = _location(services, record)
+    certificate = services.storage.read(location, ".pem")
+    return services.crypto.load_issuer(
+        certificate, services.storage.read(location, ".key"), passphrase
+    )
+
+
+def _find(services: Services, common_name: str | None) -> CertificateRecord:
+    if common_name is not None:
+        record = active_by_name(services, common_name)
+        if record is None or record.cert_type is not CertType.CA:
+            raise CertNotFound(f"The registry has no valid CA {common_name!r}.")
+        return record
+    now = services.clock.now()
+    valid = [
+        record
+        for record in services.registry.authorities()
+        if record.status_at(now) is CertificateStatus.VALID
+    ]
+    if len(valid) != 1:
+        names = ", ".join(repr(record.common_name) for record in valid) or "none"
+        raise CertNotFound(f"Say which CA to open by its common name; there are: {names}.")
+    return valid[0]
+
+
+def _location(services: Services, record: CertificateRecord) -> Location:
+    if record.location is not None:
+        return record.location
+    if record.uuid is None:
+        raise CertNotFound(f"The files of {record.common_name!r} are not in this storage.")
+    # tiny_ca 0.1 recorded neither the folder nor the name, which was always the same.
+    return Location(record.uuid, CA_FILE_NAME, services.storage.find_folder(record.uuid))

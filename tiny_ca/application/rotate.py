@@ -1,0 +1,43 @@
+"""Replace a certificate by one with a new key."""
+
+from tiny_ca.application.issue import issue_successor
+from tiny_ca.application.requests import ClientConfig
+from tiny_ca.application.services import Services
+from tiny_ca.domain.errors import CertNotFound, ValidationCertError
+from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.records import CertificateStatus
+from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.storage import Artefacts
+
+__all__ = ["rotate"]
+
+
+def rotate(
+    services: Services,
+    issuer: Issuer,
+    serial_number: int,
+    config: ClientConfig,
+    *,
+    urls: PublicationURLs = PublicationURLs(),
+) -> Artefacts:
+    """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
+
+    The files go beside the old one's, which stay.  An expired certificate is replaced too.
+    Raises `CertNotFound`, or `ValidationCertError` for one that is revoked or was never
+    handed out; if anything fails, the old certificate is as it was.
+    """
+    old = services.registry.get_by_serial(serial_number)
+    if old is None:
+        raise CertNotFound
+    status = old.status_at(services.clock.now())
+    if status not in (CertificateStatus.VALID, CertificateStatus.EXPIRED):
+        raise ValidationCertError(
+            f"The certificate {serial_number} is {status} and can't be rotated: issue a new one."
+        )
+    folder = old.cert_path
+    if folder is None and old.uuid is not None:
+        # tiny_ca 0.1 did not record it.
+        folder = services.storage.find_folder(old.uuid)
+    # An expired certificate needs no revocation, and its name is free for the next one.
+    predecessor = old if status is CertificateStatus.VALID else None
+    return issue_successor(services, issuer, config, predecessor, folder, urls=urls).artefacts

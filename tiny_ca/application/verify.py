@@ -1,0 +1,56 @@
+"""Answer for certificates."""
+
+from cryptography import x509
+
+from tiny_ca.application.services import Services
+from tiny_ca.domain.errors import ValidationCertError
+from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus
+from tiny_ca.ports.issuer import Issuer
+
+__all__ = ["active_by_name", "certificate_status", "verify"]
+
+
+def certificate_status(services: Services, serial_number: int) -> CertificateStatus:
+    """Give the status now; `UNKNOWN` for a serial number that the registry does not have."""
+    record = services.registry.get_by_serial(serial_number)
+    if record is None:
+        return CertificateStatus.UNKNOWN
+    return record.status_at(services.clock.now())
+
+
+def active_by_name(services: Services, common_name: str) -> CertificateRecord | None:
+    """Give the valid certificate that claims *common_name*, unless it has expired."""
+    record = services.registry.get_by_name(common_name)
+    if record is None or record.status_at(services.clock.now()) is CertificateStatus.EXPIRED:
+        return None
+    return record
+
+
+def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) -> None:
+    """Check that *issuer* signed *certificate*, and that the registry has it, valid, now.
+
+    Raises `ValidationCertError`: for another issuer, a bad signature, a period (its own or
+    the issuer's) that does not hold now, a serial number that the registry does not know or
+    knows of another certificate, and one that is revoked.
+    """
+    issuer.verify(certificate)
+    now = services.clock.now()
+    for subject, which in ((issuer.certificate, "issuer's"), (certificate, "certificate's")):
+        validity = Validity(subject.not_valid_before_utc, subject.not_valid_after_utc)
+        if not validity.contains(now):
+            raise ValidationCertError(
+                f"The {which} validity is from {validity.not_before.isoformat()} "
+                f"to {validity.not_after.isoformat()}, and now is {now.isoformat()}."
+            )
+    record = services.registry.get_by_serial(certificate.serial_number)
+    if record is None or record.certificate_pem is None:
+        raise ValidationCertError(
+            f"The registry does not know the certificate {certificate.serial_number}."
+        )
+    if x509.load_pem_x509_certificate(record.certificate_pem.encode()) != certificate:
+        raise ValidationCertError(
+            f"The registry knows another certificate as {certificate.serial_number}."
+        )
+    if record.status_at(now) is not CertificateStatus.VALID:
+        raise ValidationCertError(f"The certificate is {record.status_at(now)}.")

@@ -1,0 +1,116 @@
+"""`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
+
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from logging import Logger
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from anyio import CapacityLimiter
+
+from tiny_ca.adapters.outbound.db import AsyncDBHandler
+from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
+from tiny_ca.application.runner import run_in_worker
+from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.lifecycle import CertLifecycleManager
+from tiny_ca.ports.clock import Clock
+from tiny_ca.ports.crypto import Crypto
+from tiny_ca.ports.entropy import Entropy
+from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.registry import Registry
+from tiny_ca.ports.storage import Storage
+
+__all__ = ["AsyncCertLifecycleManager"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _awaited(
+    method: Callable[Concatenate[CertLifecycleManager, P], T],
+) -> Callable[Concatenate["AsyncCertLifecycleManager", P], Coroutine[Any, Any, T]]:
+    """Make an async method of a synchronous one: same arguments, same docstring."""
+
+    @wraps(method)
+    async def call(self: "AsyncCertLifecycleManager", *args: P.args, **kwargs: P.kwargs) -> T:
+        return await run_in_worker(self._limiter, method, self._blocking, *args, **kwargs)
+
+    return call
+
+
+class AsyncCertLifecycleManager:
+    """A certificate authority for async code, on asyncio and trio.
+
+    Takes what `CertLifecycleManager` takes, sync or async adapters alike, and *limiter*: how
+    many operations run at once, by default one a core.  Each runs in a worker thread to its
+    end, even if its task is cancelled: it is done or was not begun.
+    """
+
+    def __init__(
+        self,
+        storage: Storage | AsyncLocalStorage | None = None,
+        factory: Issuer | None = None,
+        db_handler: Registry | AsyncDBHandler | None = None,
+        logger: Logger | None = None,
+        *,
+        urls: PublicationURLs | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        crypto: Crypto | None = None,
+        limiter: CapacityLimiter | None = None,
+    ) -> None:
+        self._limiter = limiter
+        self._blocking = CertLifecycleManager(
+            storage,
+            factory,
+            db_handler,
+            logger,
+            urls=urls,
+            clock=clock,
+            entropy=entropy,
+            crypto=crypto,
+        )
+
+    @classmethod
+    def wrapping(
+        cls, manager: CertLifecycleManager, limiter: CapacityLimiter | None = None
+    ) -> Self:
+        """Give the async face of a manager; both can be used side by side."""
+        wrapper = cls.__new__(cls)
+        wrapper._blocking = manager
+        wrapper._limiter = limiter
+        return wrapper
+
+    @property
+    def factory(self) -> Issuer | None:
+        """The CA that signs; settable, to any `ports.issuer.Issuer`."""
+        return self._blocking.factory
+
+    @factory.setter
+    def factory(self, value: Issuer) -> None:
+        self._blocking.factory = value
+
+    create_self_signed_ca = _awaited(CertLifecycleManager.create_self_signed_ca)
+    open_ca = _awaited(CertLifecycleManager.open_ca)
+    issue_certificate = _awaited(CertLifecycleManager.issue_certificate)
+    rotate_certificate = _awaited(CertLifecycleManager.rotate_certificate)
+    revoke_certificate = _awaited(CertLifecycleManager.revoke_certificate)
+    release_certificate = _awaited(CertLifecycleManager.release_certificate)
+    generate_crl = _awaited(CertLifecycleManager.generate_crl)
+    get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
+    verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
+    recover = _awaited(CertLifecycleManager.recover)
+    aclose = _awaited(CertLifecycleManager.close)
+
+    async def __aenter__(self) -> Self:
+        """Give the manager."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the manager."""
+        await self.aclose()

@@ -1,0 +1,170 @@
+"""Every error that tiny_ca raises, under one base class.
+
+The names of tiny_ca 0.1 keep their names and constructors.  `InvalidRequest` and its
+subclasses are `ValueError` too: the caller asked for something that can never be done.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import PurePath
+
+__all__ = [
+    "CertNotFound",
+    "DBNotInitedError",
+    "ErrorLoadCert",
+    "FileAlreadyExists",
+    "InvalidName",
+    "InvalidRangeTimeCertificate",
+    "InvalidRequest",
+    "InvalidRevocationReason",
+    "IsNotFile",
+    "NotExistCertFile",
+    "NotOnHold",
+    "NotUniqueCertOwner",
+    "RegistryError",
+    "ReservationLost",
+    "SerialNumberCollision",
+    "SigningError",
+    "StorageError",
+    "TinyCAError",
+    "UnsafePath",
+    "ValidationCertError",
+    "ValidityShortened",
+    "WrongType",
+]
+
+
+class TinyCAError(Exception):
+    """Base class of every error that tiny_ca raises on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(TinyCAError, ValueError):
+    """The request can't be carried out as it stands; nothing was written."""
+
+
+class InvalidName(InvalidRequest):
+    """A subject or subject alternative name breaks RFC 5280 §4.1.2.6 or §4.2.1.6."""
+
+
+class UnsafePath(InvalidRequest):
+    """A path or file name would leave the storage's base folder."""
+
+
+class InvalidRevocationReason(InvalidRequest):
+    """The reason can't be given to a revocation (RFC 5280 §5.3.1)."""
+
+
+class NotOnHold(InvalidRequest):
+    """Only a certificate that is revoked with certificateHold can be released."""
+
+
+class InvalidRangeTimeCertificate(TinyCAError):
+    """The validity period is empty, over, naive, or outside what X.509 can express."""
+
+    def __init__(self, valid_from: datetime, valid_to: datetime, now: datetime) -> None:
+        super().__init__(
+            f"A certificate can't be valid from {valid_from.isoformat()} to "
+            f"{valid_to.isoformat()} (now: {now.isoformat()}): give an aware start and a "
+            "positive number of days that ends in the future and before the year 10000."
+        )
+
+
+class NotUniqueCertOwner(TinyCAError):
+    """Another certificate, valid or being issued, holds this common name."""
+
+    def __init__(self, common_name: str) -> None:
+        super().__init__(
+            f"The common name {common_name!r} has an active certificate: rotate that one, "
+            "or pass is_overwrite=True to supersede it."
+        )
+        self.common_name = common_name
+
+
+class CertNotFound(TinyCAError):
+    """The registry has no certificate with this serial number."""
+
+    def __init__(self, message: str = "The registry has no such certificate.") -> None:
+        super().__init__(message)
+
+
+class ValidationCertError(TinyCAError):
+    """The certificate can't be trusted, or can't be replaced as asked."""
+
+
+class DBNotInitedError(TinyCAError):
+    """The operation needs a registry, and the manager was made without one."""
+
+    def __init__(
+        self, message: str = "This needs a registry: pass db_handler= to the manager."
+    ) -> None:
+        super().__init__(message)
+
+
+class RegistryError(TinyCAError):
+    """The registry did not do what was asked; whether it did is not known."""
+
+
+class SerialNumberCollision(RegistryError):
+    """The issuer has used this serial number before; nothing was written."""
+
+
+class ReservationLost(RegistryError):
+    """The reserved row was closed before its certificate was recorded."""
+
+
+class StorageError(TinyCAError):
+    """The storage could not read or write what was asked."""
+
+
+class FileAlreadyExists(StorageError):
+    """The destination is taken, and the caller did not ask to replace it."""
+
+    def __init__(self, path_save_cert: PurePath | str) -> None:
+        super().__init__(
+            f"{path_save_cert} exists: choose another name, or pass is_overwrite=True."
+        )
+
+
+class SigningError(TinyCAError):
+    """The key can't sign, or what it signed is not what was planned."""
+
+
+class ErrorLoadCert(TinyCAError):
+    """A certificate or key can't be loaded, or is not what it has to be."""
+
+    def __init__(self, path_to_file: PurePath | str, exc: str) -> None:
+        super().__init__(f"Can't load {path_to_file}: {exc}")
+
+
+class NotExistCertFile(TinyCAError):
+    """There is no file at this path."""
+
+    def __init__(self, path_to_file: PurePath | str) -> None:
+        super().__init__(f"There is no file at {path_to_file}.")
+
+
+class IsNotFile(TinyCAError):
+    """The path is not a regular file."""
+
+    def __init__(self, path_to_file: PurePath | str) -> None:
+        super().__init__(f"{path_to_file} is not a regular file.")
+
+
+class WrongType(TinyCAError):
+    """The file's extension is not one that this loader reads."""
+
+    def __init__(
+        self, wrong_type: str, allowed_types: Sequence[str] = (".key", ".pem", ".csr")
+    ) -> None:
+        super().__init__(
+            f"{wrong_type or 'no extension'!r} is not read here: use one of "
+            f"{', '.join(allowed_types)}."
+        )
+
+
+class ValidityShortened(UserWarning):
+    """A certificate's end was cut to its issuer's (RFC 5280 §6.1)."""

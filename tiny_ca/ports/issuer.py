@@ -1,0 +1,81 @@
+"""A CA that signs."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from cryptography import x509
+
+from tiny_ca.domain.names import CertificateInfo
+from tiny_ca.domain.plan import CertificatePlan
+from tiny_ca.domain.records import CRLEntry, CRLStamp
+
+__all__ = ["Issuer", "issuer_id_of", "issuer_id_of_key", "own_issuer_id"]
+
+
+@runtime_checkable
+class Issuer(Protocol):
+    """One CA: its certificate, and the use of its private key."""
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The CA's certificate."""
+        ...
+
+    @property
+    def issuer_id(self) -> str:
+        """The registry's name for this CA, as `own_issuer_id` gives it."""
+        ...
+
+    @property
+    def info(self) -> CertificateInfo:
+        """What subjects inherit from the CA's own subject."""
+        ...
+
+    def sign_certificate(self, plan: CertificatePlan, public_key: Any) -> x509.Certificate:
+        """Sign what is planned for *public_key*, and check the result.
+
+        Raises `SigningError` when what was signed is not what was planned.
+        """
+        ...
+
+    def sign_crl(
+        self, stamp: CRLStamp, entries: Sequence[CRLEntry]
+    ) -> x509.CertificateRevocationList:
+        """Sign a complete CRL of this issuer (RFC 5280 §5)."""
+        ...
+
+    def verify(self, certificate: x509.Certificate) -> None:
+        """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""
+        ...
+
+
+def _issuer_id(name: x509.Name, key_identifier: bytes) -> str:
+    # A name alone does not tell a CA from its successor under a new key.
+    return hashlib.sha256(name.public_bytes() + key_identifier).hexdigest()[:32]
+
+
+def issuer_id_of_key(name: x509.Name, public_key: Any) -> str:
+    """Give the id of the CA of this name whose certificate identifies its key as RFC 5280 does."""
+    return _issuer_id(name, x509.SubjectKeyIdentifier.from_public_key(public_key).digest)
+
+
+def own_issuer_id(certificate: x509.Certificate) -> str:
+    """Give the id of the CA that *certificate* is of: 32 hex digits."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return issuer_id_of_key(certificate.subject, certificate.public_key())
+    return _issuer_id(certificate.subject, extension.value.digest)
+
+
+def issuer_id_of(certificate: x509.Certificate) -> str:
+    """Give the id of the CA that signed *certificate*, from what it says itself."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+        identifier = extension.value.key_identifier
+    except x509.ExtensionNotFound:
+        identifier = None
+    if identifier is None and certificate.issuer == certificate.subject:
+        return own_issuer_id(certificate)
+    return _issuer_id(certificate.issuer, identifier or b"")

@@ -1,0 +1,109 @@
+"""The record of every certificate."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from cryptography import x509
+
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.serial import CertType
+
+__all__ = ["Registry"]
+
+
+@runtime_checkable
+class Registry(Protocol):
+    """Keeps one row per serial number and issuer, from before the certificate is signed.
+
+    Every method is one transaction, durable when it returns, and raises `RegistryError` when
+    the database fails: never an empty answer.  A common name has at most one certificate
+    that claims it: valid, or pending without a predecessor of that name.
+    """
+
+    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+        """Give the certificate with this serial number, `None` if there is none.
+
+        Raises `RegistryError` when several issuers have used it.
+        """
+        ...
+
+    def get_by_name(self, common_name: str) -> CertificateRecord | None:
+        """Give the valid certificate that claims *common_name*, in one indexed look-up."""
+        ...
+
+    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
+        """Give the latest certificate whose files lie in the folder *uuid*."""
+        ...
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Write a `pending` row that takes the serial number and claims the common name.
+
+        A claim whose holder's validity is over at `reservation.created_at` is taken from it.
+        With a predecessor that holds the claim, it moves at `commit`.  Raises
+        `SerialNumberCollision`, or `NotUniqueCertOwner` when a valid or pending row has the
+        claim; nothing is written then.
+        """
+        ...
+
+    def commit(
+        self, reservation: Reservation, certificate: x509.Certificate, at: datetime
+    ) -> None:
+        """Make the row `valid` and, in the same transaction, supersede its predecessor *at*.
+
+        Raises `ReservationLost` if the row is not pending any more, `ValidationCertError` if
+        the predecessor is not valid any more; nothing is written then.
+        """
+        ...
+
+    def abandon(self, issuer_id: str, serial_number: int) -> bool:
+        """Close a pending row and give up its claim.  False if it is not pending."""
+        ...
+
+    def register(
+        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+    ) -> None:
+        """Record a certificate that was signed elsewhere as `valid`.
+
+        Raises `SerialNumberCollision` or `NotUniqueCertOwner`; nothing is written then.
+        """
+        ...
+
+    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+        """Revoke as `domain.revocation.revoke` says and give up the claim.
+
+        False if there is no such certificate.  Raises `InvalidRevocationReason`.
+        """
+        ...
+
+    def release(self, serial_number: int, at: datetime) -> bool:
+        """Lift a certificateHold; the claim comes back if nobody took it meanwhile.
+
+        False if there is no such certificate.  Raises `NotOnHold`.
+        """
+        ...
+
+    def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
+        """Give the pending rows that were reserved earlier, oldest first, read in pages."""
+        ...
+
+    def authorities(self) -> Iterator[CertificateRecord]:
+        """Give the valid certificates of type CA, oldest first."""
+        ...
+
+    def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
+        """Give what the issuer's next CRL owes (`owed_by_crl`), in pages, each serial once."""
+        ...
+
+    def next_crl_number(self, issuer_id: str) -> int:
+        """Draw a CRL number, 1 or more: greater than any drawn before, across processes."""
+        ...
+
+    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+        """Call *swap* and record *stamp*, unless a CRL with a higher number was published.
+
+        Only one process at a time does so for an issuer.  False if *swap* was not called.
+        What *swap* raises is raised, and nothing is recorded.
+        """
+        ...

@@ -1,0 +1,98 @@
+"""Files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from cryptography import x509
+
+from tiny_ca.domain.records import Location
+from tiny_ca.ports.crypto import PrivateKey
+
+__all__ = ["Artefacts", "Leftover", "StagedFile", "Storage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Artefacts:
+    """What one issuance leaves behind."""
+
+    certificate: x509.Certificate
+    private_key: PrivateKey | None = None
+    csr: x509.CertificateSigningRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A staged folder that is not published (yet)."""
+
+    uuid: str
+    staged_at: datetime
+
+
+class StagedFile(Protocol):
+    """A file that is written durably, and not visible under its name yet."""
+
+    def swap(self) -> Path:
+        """Give it its name, in place of what had it, atomically and durably.
+
+        Raises `StorageError`; the former file is then still there.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Remove it, unless it was swapped in.  Raises `StorageError`."""
+        ...
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """Keeps certificates, keys, requests and CRLs.
+
+    Every method raises `StorageError` when the medium fails.  A folder is staged whole and
+    published by one atomic step, so that nobody sees half of it.
+    """
+
+    def check_vacant(self, location: Location) -> None:
+        """Raise `FileAlreadyExists` if something lies at *location*."""
+        ...
+
+    def stage(self, location: Location, artefacts: Artefacts) -> None:
+        """Write *artefacts* durably where nobody looks yet; private keys for the owner only.
+
+        Raises `FileAlreadyExists` if a folder of this uuid is staged already.
+        """
+        ...
+
+    def publish(self, location: Location) -> dict[str, Path]:
+        """Move the staged folder to *location*, in place of a folder that is there.
+
+        Gives the files' paths by extension (`".pem"`, `".key"`, `".csr"`).  Publishing what
+        is published already changes nothing.
+        """
+        ...
+
+    def discard(self, uuid: str) -> None:
+        """Remove a staged folder; none is no error."""
+        ...
+
+    def leftovers(self) -> Iterator[Leftover]:
+        """Give every staged folder."""
+        ...
+
+    def delete(self, location: Location) -> None:
+        """Remove a published folder; none is no error."""
+        ...
+
+    def find_folder(self, uuid: str) -> str | None:
+        """Give the folder, relative to the base, that holds *uuid*; `None`: the base, or none."""
+        ...
+
+    def read(self, location: Location, extension: str) -> bytes:
+        """Give a published file's bytes.  Raises `StorageError` if there is none."""
+        ...
+
+    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> StagedFile:
+        """Write a CRL durably, to be swapped in as `<file_name>.pem` in the base folder."""
+        ...
