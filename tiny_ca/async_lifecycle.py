@@ -1,7 +1,7 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import update_wrapper
 from logging import Logger
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -31,10 +31,10 @@ def _awaited(
 ) -> Callable[Concatenate["AsyncCertLifecycleManager", P], Coroutine[Any, Any, T]]:
     """Make an async method of a synchronous one: same arguments, same docstring."""
 
-    @wraps(method)
-    async def call(self: "AsyncCertLifecycleManager", *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self: "AsyncCertLifecycleManager", /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await run_in_worker(self._limiter, method, self._blocking, *args, **kwargs)
 
+    update_wrapper(call, method)
     return call
 
 
@@ -77,8 +77,7 @@ class AsyncCertLifecycleManager:
     ) -> Self:
         """Give the async face of a manager; both can be used side by side."""
         wrapper = cls.__new__(cls)
-        wrapper._blocking = manager
-        wrapper._limiter = limiter
+        wrapper._blocking, wrapper._limiter = manager, limiter  # noqa: SLF001
         return wrapper
 
     @property

@@ -113,31 +113,30 @@ def _container(base_folder: str | Path | None, settings: dict[str, Any]) -> Cont
 
 def _attach_ca(manager: CertLifecycleManager, settings: Settings) -> None:
     """Load the CA, or create it; wait while another process is creating it."""
-    if manager.factory is not None:
-        return
     deadline = time.monotonic() + _CREATION_TAKES_AT_MOST
-    while True:
+    while manager.factory is None:
         try:
             manager.open_ca(settings.common_name, settings.passphrase)
         except CertNotFound:
             if settings.common_name is None:
                 raise
-        else:
-            return
-        try:
-            manager.create_self_signed_ca(
-                CAConfig(
-                    common_name=settings.common_name,
-                    organization=settings.organization,
-                    country=settings.country,
-                    key_algorithm=settings.key_algorithm,
-                    key_size=settings.key_size,
-                    days_valid=settings.days_valid,
-                )
-            )
-        except NotUniqueCertOwner:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+            _create_ca(manager, settings, settings.common_name, deadline)
+
+
+def _create_ca(
+    manager: CertLifecycleManager, settings: Settings, common_name: str, deadline: float
+) -> None:
+    config = CAConfig(
+        common_name=common_name,
+        organization=settings.organization,
+        country=settings.country,
+        key_algorithm=settings.key_algorithm,
+        key_size=settings.key_size,
+        days_valid=settings.days_valid,
+    )
+    try:
+        manager.create_self_signed_ca(config)
+    except NotUniqueCertOwner:
+        if time.monotonic() > deadline:
+            raise
+        time.sleep(0.05)

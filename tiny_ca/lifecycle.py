@@ -1,7 +1,5 @@
 """`CertLifecycleManager`: the synchronous face, one method a use-case."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from logging import Logger, getLogger
 from pathlib import Path
@@ -84,7 +82,7 @@ class CertLifecycleManager:
             storage=storage,
         )
         self._has_registry = registry is not None
-        self._closes = db_handler
+        self._handler = db_handler
         self._urls = urls or PublicationURLs()
         self._logger = logger or getLogger("tiny_ca")
         self._factory: Issuer | None = None
@@ -223,8 +221,7 @@ class CertLifecycleManager:
 
     def close(self) -> None:
         """Close the registry's connections; a later call opens them again."""
-        handler = self._closes
-        close = getattr(handler._db if isinstance(handler, AsyncDBHandler) else handler, "close", None)
+        close = getattr(self._handler, "close", None)
         if close is not None:
             close()
 
@@ -271,6 +268,8 @@ class CertLifecycleManager:
 
     def _log(self, what: str, certificate: x509.Certificate) -> None:
         self._logger.info(
-            "%s %s", what, certificate.subject.rfc4514_string(),
+            "%s %s",
+            what,
+            certificate.subject.rfc4514_string(),
             extra={"serial_number": f"{certificate.serial_number:x}"},
         )

@@ -1,7 +1,6 @@
 """Settings: arguments, `TINY_CA_*` in the environment, a TOML file, in that order."""
 
 import os
-from datetime import timedelta
 from logging import getLogger
 from pathlib import Path
 from typing import Self
@@ -71,7 +70,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the file that the arguments or the environment name, below both."""
-        arguments = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        arguments = (
+            init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        )
         file = arguments.get("config_file") or os.environ.get(f"{_PREFIX}CONFIG_FILE")
         if file is not None and not Path(file).is_file():
             raise InvalidRequest(f"There is no settings file at {file}.")

@@ -56,7 +56,7 @@ def create_root(
             location=location,
             key=key,
             with_csr=False,
-            predecessor=existing and existing.serial_number,
+            predecessor=None if existing is None else existing.serial_number,
             replaces_files=is_overwrite,
         ),
     )

@@ -1,7 +1,7 @@
 """The one way in which a certificate comes to be: reserve, sign, stage, commit, publish."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID

@@ -25,7 +25,7 @@ def issue(
     uuid: str | None = None,
     *,
     is_overwrite: bool = False,
-    urls: PublicationURLs = PublicationURLs(),
+    urls: PublicationURLs,
 ) -> Artefacts:
     """Issue a certificate with a new key.
 
@@ -57,7 +57,7 @@ def issue_successor(
     uuid: str | None = None,
     *,
     replaces_files: bool = False,
-    urls: PublicationURLs = PublicationURLs(),
+    urls: PublicationURLs,
 ) -> Outcome:
     """Issue a certificate that supersedes *predecessor*, if there is one."""
     location = new_location(services, config.file_name, folder, uuid)
@@ -68,7 +68,7 @@ def issue_successor(
             issuer_id=issuer.issuer_id,
             sign=lambda plan, key: issuer.sign_certificate(plan, key.public_key()),
             location=location,
-            predecessor=predecessor and predecessor.serial_number,
+            predecessor=None if predecessor is None else predecessor.serial_number,
             replaces_files=replaces_files,
         ),
     )

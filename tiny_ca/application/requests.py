@@ -77,9 +77,7 @@ class CAConfig(_Config):
     @property
     def subject(self) -> SubjectName:
         """The subject, and issuer, of the root."""
-        return SubjectName(
-            self.common_name, organization=self.organization, country=self.country
-        )
+        return SubjectName(self.common_name, organization=self.organization, country=self.country)
 
     def to_request(self) -> RootRequest:
         """Give what the domain plans from."""

@@ -18,7 +18,7 @@ def rotate(
     serial_number: int,
     config: ClientConfig,
     *,
-    urls: PublicationURLs = PublicationURLs(),
+    urls: PublicationURLs,
 ) -> Artefacts:
     """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
 

@@ -40,6 +40,7 @@ async def run_in_worker(
     begun, never half done.
     """
     with CancelScope(shield=True):
-        return await anyio.to_thread.run_sync(
+        result = await anyio.to_thread.run_sync(
             partial(function, *args, **kwargs), limiter=limiter or _limiter()
         )
+    return result

@@ -76,9 +76,7 @@ class CertificatePlan:
     def with_random_bits(self, random_bits: int) -> "CertificatePlan":
         """The same plan under a fresh serial number, after a collision."""
         name = self.subject.common_name.lower()
-        return replace(
-            self, serial_number=encode_serial_number(name, self.cert_type, random_bits)
-        )
+        return replace(self, serial_number=encode_serial_number(name, self.cert_type, random_bits))
 
 
 @dataclass(frozen=True, slots=True)

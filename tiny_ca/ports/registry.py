@@ -47,9 +47,7 @@ class Registry(Protocol):
         """
         ...
 
-    def commit(
-        self, reservation: Reservation, certificate: x509.Certificate, at: datetime
-    ) -> None:
+    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
         """Make the row `valid` and, in the same transaction, supersede its predecessor *at*.
 
         Raises `ReservationLost` if the row is not pending any more, `ValidationCertError` if

@@ -5,12 +5,14 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 
 from tiny_ca.adapters.outbound.crypto.extensions import x509_name
 from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
-from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
+from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial, load_ca
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
+from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.names import SubjectName
 from tiny_ca.domain.plan import CertificatePlan
+from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import issuer_id_of_key
 
 __all__ = ["CryptographyBackend"]
@@ -23,30 +25,32 @@ class CryptographyBackend:
         """Make a key.  Raises `SigningError` when the backend lacks the algorithm."""
         return generate_private_key(spec)
 
-    def sign_request(
-        self, subject: SubjectName, key: CertificateIssuerPrivateKeyTypes
-    ) -> x509.CertificateSigningRequest:
+    def sign_request(self, subject: SubjectName, key: PrivateKey) -> x509.CertificateSigningRequest:
         """Sign a PKCS #10 request with *key*.  Raises `SigningError` when it can't sign."""
-        return sign_request(subject, key)
+        return sign_request(subject, _signer(key))
 
-    def issuer_id(self, subject: SubjectName, key: CertificateIssuerPrivateKeyTypes) -> str:
+    def issuer_id(self, subject: SubjectName, key: PrivateKey) -> str:
         """Give the registry's name for a CA to be."""
         return issuer_id_of_key(x509_name(subject), key.public_key())
 
-    def self_sign(
-        self, plan: CertificatePlan, key: CertificateIssuerPrivateKeyTypes
-    ) -> x509.Certificate:
+    def self_sign(self, plan: CertificatePlan, key: PrivateKey) -> x509.Certificate:
         """Sign a CA's own certificate, checked against *plan*.  Raises `SigningError`."""
-        return sign_certificate(plan, key.public_key(), key, None, None)
+        return sign_certificate(plan, key.public_key(), _signer(key), None, None)
 
-    def issuer(
-        self, certificate: x509.Certificate, key: CertificateIssuerPrivateKeyTypes
-    ) -> CertificateFactory:
+    def issuer(self, certificate: x509.Certificate, key: PrivateKey) -> CertificateFactory:
         """Make an issuer.  Raises `ErrorLoadCert` if it is no CA, or the key is not its key."""
-        return CertificateFactory(CAMaterial(certificate, key))
+        return CertificateFactory(CAMaterial(certificate, _signer(key)))
 
     def load_issuer(
         self, certificate_pem: bytes, key_pem: bytes, passphrase: bytes | None
     ) -> CertificateFactory:
         """Make an issuer from PEM.  Raises `ErrorLoadCert` as `issuer` does, or if unreadable."""
         return CertificateFactory(load_ca(certificate_pem, key_pem, passphrase))
+
+
+def _signer(key: PrivateKey) -> CertificateIssuerPrivateKeyTypes:
+    if not can_sign(key):
+        raise SigningError(
+            f"A {type(key).__name__} can't sign: pass a private key of cryptography."
+        )
+    return key

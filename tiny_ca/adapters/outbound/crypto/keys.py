@@ -1,6 +1,7 @@
 """Making keys, and what follows from a key's algorithm."""
 
 from collections.abc import Callable
+from typing import TypeGuard, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 
-__all__ = ["generate_private_key", "signature_hash"]
+__all__ = ["can_sign", "generate_private_key", "signature_hash"]
 
 _GENERATORS: dict[KeyAlgorithm, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
     KeyAlgorithm.P256: lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -22,6 +23,11 @@ _GENERATORS: dict[KeyAlgorithm, Callable[[], CertificateIssuerPrivateKeyTypes]] 
     KeyAlgorithm.ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
     KeyAlgorithm.ML_DSA_87: mldsa.MLDSA87PrivateKey.generate,
 }
+
+
+def can_sign(key: object) -> TypeGuard[CertificateIssuerPrivateKeyTypes]:
+    """Whether *key* is a private key that can sign certificates."""
+    return isinstance(key, get_args(CertificateIssuerPrivateKeyTypes))
 
 
 def generate_private_key(spec: KeySpec) -> CertificateIssuerPrivateKeyTypes:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.adapters.outbound.crypto.keys import can_sign
 from tiny_ca.domain.errors import ErrorLoadCert, IsNotFile, NotExistCertFile, WrongType
 from tiny_ca.domain.names import CertificateInfo
 
@@ -92,7 +93,7 @@ def check_ca(certificate: x509.Certificate, key: object, source: Path | str = "t
         raise ErrorLoadCert(source, f"its extensions can't be read: {error}") from error
     if not is_ca:
         raise ErrorLoadCert(source, "it is not a CA's certificate; pass the issuing CA's.")
-    if not isinstance(key, CertificateIssuerPrivateKeyTypes):
+    if not can_sign(key):
         raise ErrorLoadCert(source, f"a {type(key).__name__} can't sign certificates.")
     if key.public_key() != certificate.public_key():
         raise ErrorLoadCert(source, "the private key does not belong to the certificate.")

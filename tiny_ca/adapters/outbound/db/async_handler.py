@@ -90,9 +90,7 @@ class AsyncDatabaseManager:
                 self._stack.close()
 
 
-async def _transact(
-    engine: AsyncEngine, work: Callable[[Connection], T], *, write: bool
-) -> T:
+async def _transact(engine: AsyncEngine, work: Callable[[Connection], T], *, write: bool) -> T:
     async with engine.connect() as connection:
         if write:
             await connection.execution_options(**WRITE)
@@ -102,7 +100,8 @@ async def _transact(
 
 async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     with anyio.CancelScope(shield=True):
-        return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
+        result = await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
+    return result
 
 
 class AsyncDBHandler(BaseDB):
@@ -151,6 +150,10 @@ class AsyncDBHandler(BaseDB):
         while (entry := await _in_thread(next, entries, None)) is not None:
             yield entry
 
+    def close(self) -> None:
+        """Close the connections and end the driver's thread, from a thread without a loop."""
+        self._db.close()
+
     async def aclose(self) -> None:
         """Close the connections and end the driver's thread."""
-        await _in_thread(self._db.close)
+        await _in_thread(self.close)

@@ -60,8 +60,8 @@ def _stamp(connection: Connection, revision: str) -> None:
 
 def _upgrade(connection: Connection) -> None:
     # Alembic takes a tenth of a second to import, and is needed once in a registry's life.
-    from alembic import command
-    from alembic.config import Config
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", "tiny_ca.adapters.outbound.db:migrations")

@@ -50,7 +50,8 @@ def row_by_serial(
     connection: Connection, serial_number: int, *, for_update: bool = False
 ) -> Row[Any] | None:
     """Give the one row with this serial number.  Raises `RegistryError` if there are several."""
-    query = select(*_COLUMNS, _c.name_claim).where(_c.serial_number == str(serial_number))
+    query: Select[Any] = select(*_COLUMNS, _c.name_claim)
+    query = query.where(_c.serial_number == str(serial_number))
     rows = connection.execute(query.with_for_update() if for_update else query).fetchmany(2)
     if len(rows) > 1:
         raise RegistryError(f"Several issuers have used the serial number {serial_number}.")
@@ -60,7 +61,7 @@ def row_by_serial(
 def by_serial(connection: Connection, serial_number: int) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_serial`."""
     row = row_by_serial(connection, serial_number)
-    return row and to_record(row)
+    return None if row is None else to_record(row)
 
 
 def by_name(connection: Connection, common_name: str) -> CertificateRecord | None:
@@ -69,14 +70,14 @@ def by_name(connection: Connection, common_name: str) -> CertificateRecord | Non
         _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
     )
     row = connection.execute(query).one_or_none()
-    return row and to_record(row)
+    return None if row is None else to_record(row)
 
 
 def by_uuid(connection: Connection, uuid: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_uuid`."""
     query = select(*_COLUMNS).where(_c.uuid == uuid).order_by(_c.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
-    return row and to_record(row)
+    return None if row is None else to_record(row)
 
 
 def _page(

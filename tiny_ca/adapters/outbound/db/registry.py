@@ -30,6 +30,12 @@ class Runner(Protocol):
         ...
 
 
+def _after(
+    page: Callable[[Connection, int], tuple[list[T], int | None]], after: int
+) -> Callable[[Connection], tuple[list[T], int | None]]:
+    return lambda connection: page(connection, after)
+
+
 class SQLRegistry:
     """The registry's methods, each one transaction of a `Runner`."""
 
@@ -45,12 +51,10 @@ class SQLRegistry:
         with registry_errors():
             return self._runner.run(work, write=True)
 
-    def _pages(
-        self, page: Callable[[Connection, int], tuple[list[T], int | None]]
-    ) -> Iterator[T]:
+    def _pages(self, page: Callable[[Connection, int], tuple[list[T], int | None]]) -> Iterator[T]:
         after: int | None = 0
         while after is not None:
-            rows, after = self._read(partial(page, after=after))
+            rows, after = self._read(_after(page, after))
             yield from rows
 
     def _insert(
@@ -111,9 +115,7 @@ class SQLRegistry:
     def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
         """Make the row valid; raise `ReservationLost` or `ValidationCertError`."""
         self._write(
-            partial(
-                transactions.commit, reservation=reservation, certificate=certificate, at=at
-            )
+            partial(transactions.commit, reservation=reservation, certificate=certificate, at=at)
         )
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:

@@ -32,9 +32,7 @@ class DatabaseManager:
     Raises `RegistryError` when the database can't be opened or migrated.
     """
 
-    def __init__(
-        self, db_url: str = "sqlite:///ca_repository.db", create_all: bool = True
-    ) -> None:
+    def __init__(self, db_url: str = "sqlite:///ca_repository.db", create_all: bool = True) -> None:
         self.engine = sync_engine(db_url)
         self._pid = os.getpid()
         # An in-memory database is one connection, which threads must not share.

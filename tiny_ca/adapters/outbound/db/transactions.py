@@ -56,9 +56,7 @@ def _free_expired_claim(connection: Connection, common_name: str, now: datetime)
     holder = connection.execute(query).one_or_none()
     if holder is not None and holder.not_after < now.replace(microsecond=0):
         connection.execute(
-            update(certificates)
-            .where(_c.id == holder.id)
-            .values(name_claim=None, status=EXPIRED)
+            update(certificates).where(_c.id == holder.id).values(name_claim=None, status=EXPIRED)
         )
 
 
@@ -205,9 +203,7 @@ def release(connection: Connection, serial_number: int, at: datetime) -> bool:
         return False
     check_release(to_record(row).revocation)
     _free_expired_claim(connection, row.common_name, at)
-    is_taken = connection.execute(
-        select(_c.id).where(_c.name_claim == row.common_name)
-    ).first()
+    is_taken = connection.execute(select(_c.id).where(_c.name_claim == row.common_name)).first()
     connection.execute(
         update(certificates)
         .where(_c.id == row.id)

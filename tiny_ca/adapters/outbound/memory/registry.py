@@ -122,7 +122,9 @@ class MemoryRegistry:
             key = reservation.issuer_id, reservation.serial_number
             row = self._rows.get(key)
             if row is None or row.status is not CertificateStatus.PENDING:
-                raise ReservationLost("The reservation was closed before its certificate was ready.")
+                raise ReservationLost(
+                    "The reservation was closed before its certificate was ready."
+                )
             if reservation.predecessor is not None:
                 predecessor = self.get_by_serial(reservation.predecessor)
                 if predecessor is None or predecessor.status is not CertificateStatus.VALID:
@@ -232,7 +234,7 @@ class MemoryRegistry:
         with self._lock:
             rows = [row for row in self._rows.values() if row.issuer_id == issuer_id]
             state = self._issuers.get(issuer_id, _IssuerState())
-        last = state.published and state.published.this_update
+        last = None if state.published is None else state.published.this_update
         for row in rows:
             if (
                 row.status is CertificateStatus.REVOKED

@@ -10,7 +10,7 @@ __all__ = ["ManualClock", "SeededEntropy"]
 class ManualClock:
     """A clock that stands still until it is moved; aware datetimes only."""
 
-    def __init__(self, now: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:  # noqa: B008
+    def __init__(self, now: datetime = datetime(2030, 1, 1, tzinfo=UTC)) -> None:
         self._now = now
 
     def now(self) -> datetime:

@@ -1,7 +1,7 @@
 """Files on a local file system."""
 
+from tiny_ca.adapters.outbound.storage.async_local import AsyncLocalStorage
 from tiny_ca.adapters.outbound.storage.base import BaseStorage
 from tiny_ca.adapters.outbound.storage.local import LocalStorage
-from tiny_ca.adapters.outbound.storage.async_local import AsyncLocalStorage
 
 __all__ = ["AsyncLocalStorage", "BaseStorage", "LocalStorage"]

@@ -46,7 +46,7 @@ class AsyncLocalStorage(BaseStorage):
     ) -> tuple[Path, str | None]:
         """Write one artefact in a worker thread, as `LocalStorage.save_certificate` does."""
         with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(
+            result = await anyio.to_thread.run_sync(
                 self.blocking.save_certificate,
                 cert,
                 file_name,
@@ -59,12 +59,14 @@ class AsyncLocalStorage(BaseStorage):
                 is_add_uuid,
                 is_overwrite,
             )
+        return result
 
     async def delete_certificate_folder(
         self, uuid_str: str, cert_path: str | Path | None = None
     ) -> bool:
         """Remove a folder, as `LocalStorage.delete_certificate_folder` does."""
         with anyio.CancelScope(shield=True):
-            return await anyio.to_thread.run_sync(
+            result = await anyio.to_thread.run_sync(
                 self.blocking.delete_certificate_folder, uuid_str, cert_path
             )
+        return result

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -27,6 +27,9 @@ CryptoObject = (
     | CertificateIssuerPrivateKeyTypes
     | CertificatePublicKeyTypes
 )
+
+_PRIVATE_KEYS: tuple[type[Any], ...] = get_args(CertificateIssuerPrivateKeyTypes)
+_PUBLIC_KEYS: tuple[type[Any], ...] = get_args(CertificatePublicKeyTypes)
 
 
 class Serializer:
@@ -54,12 +57,12 @@ class Serializer:
             return value.public_bytes(self.encoding), ".pem"
         if isinstance(value, x509.CertificateSigningRequest):
             return value.public_bytes(self.encoding), ".csr"
-        if isinstance(value, CertificateIssuerPrivateKeyTypes):
+        if isinstance(value, _PRIVATE_KEYS):
             is_plain = isinstance(self.encryption, NoEncryption)
             has_traditional = isinstance(value, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
             format_ = self.private_format if is_plain and has_traditional else PrivateFormat.PKCS8
             return value.private_bytes(self.encoding, format_, self.encryption), ".key"
-        if isinstance(value, CertificatePublicKeyTypes):
+        if isinstance(value, _PUBLIC_KEYS):
             return value.public_bytes(self.encoding, self.public_format), ".pub"
         raise TypeError(
             f"A {type(value).__name__} can't be stored: pass a certificate, CRL, CSR or key."

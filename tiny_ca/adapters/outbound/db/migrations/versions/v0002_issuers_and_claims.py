@@ -69,9 +69,7 @@ def _new_tables() -> tuple[sa.Table, sa.Table]:
     }
     for name, (condition, columns) in partial.items():
         where = sa.text(condition)
-        op.create_index(
-            name, "certificates", columns, sqlite_where=where, postgresql_where=where
-        )
+        op.create_index(name, "certificates", columns, sqlite_where=where, postgresql_where=where)
     return issuers, certificates
 
 

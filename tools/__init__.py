@@ -1,0 +1,1 @@
+"""What checks the project; no part of the package."""
