@@ -1,0 +1,107 @@
+"""What the project says of itself is so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import unavailable
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=["one line", "embedded", "in a test"])
+def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_ci_runs_the_readmes_second_command() -> None:
+    _, tests = blocks("sh")
+    assert tests in (ROOT / ".ci/run").read_text()
+
+
+def test_the_quickstart_runs_again_and_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", ROOT / "examples/quickstart.py", "pki"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    for step in ("opened", "issued", "verified", "revoked", "published", "nginx", "curl"):
+        assert step in done.stdout
+    assert len(list((tmp_path / "pki/live").glob("*/*.key"))) == 3
+
+
+VIOLATIONS = {
+    "the domain does I/O": ("domain/names.py", "import os"),
+    "the domain reads a clock": ("domain/plan.py", "NOW = datetime.now(UTC)"),
+    "the domain knows a port": ("domain/lifetime.py", "from tiny_ca.ports.clock import Clock"),
+    "a use-case knows hazmat": (
+        "application/issue.py",
+        "from cryptography.hazmat.primitives import hashes",
+    ),
+    "a use-case knows an adapter": (
+        "application/issue.py",
+        "from tiny_ca.adapters.outbound.system import SystemClock",
+    ),
+    "a port knows SQLAlchemy": ("ports/clock.py", "import sqlalchemy"),
+    "an adapter knows the application": (
+        "adapters/outbound/db/queries.py",
+        "from tiny_ca.application.services import Services",
+    ),
+    "an adapter knows another family": (
+        "adapters/outbound/db/queries.py",
+        "from tiny_ca.adapters.outbound.storage.files import remove",
+    ),
+    "the face knows the container": ("lifecycle.py", "import tiny_ca.container"),
+}
+
+
+@pytest.mark.parametrize("violation", [None, *VIOLATIONS])
+def test_the_contracts_break_when_they_should(violation: str | None, tmp_path: Path) -> None:
+    for name in ("tiny_ca", "tools"):
+        subprocess.run(["cp", "-r", ROOT / name, tmp_path], check=True)
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    if violation is not None:
+        file, line = VIOLATIONS[violation]
+        with (tmp_path / "tiny_ca" / file).open("a") as source:
+            source.write(f"{line}\n")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == (violation is not None), done.stdout + done.stderr
+
+
+def test_nothing_names_a_registry_host_or_a_lock_file() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        unavailable("not a git checkout")
+    names = listed.stdout.split()
+    assert not [name for name in names if re.search(r"(^|/)(uv|poetry|package-).*lock", name)]
