@@ -5,7 +5,7 @@ from logging import Logger, getLogger
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from cryptography import x509
 
@@ -17,6 +17,7 @@ from tiny_ca.adapters.outbound.system import SystemClock, SystemEntropy
 from tiny_ca.application import (
     bootstrap,
     issue,
+    once,
     open_issuer,
     publish_crl,
     recover,
@@ -27,7 +28,7 @@ from tiny_ca.application import (
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.requests import CAConfig, ClientConfig
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import DBNotInitedError
+from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
@@ -39,6 +40,8 @@ from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Artefacts, Storage
 
 __all__ = ["CertLifecycleManager", "Issued"]
+
+T = TypeVar("T")
 
 Issued = tuple[x509.Certificate, PrivateKey, x509.CertificateSigningRequest]
 
@@ -54,6 +57,10 @@ class CertLifecycleManager:
 
     Thread-safe.  What an earlier process left unfinished is recovered before the first
     operation.  Every operation raises `TinyCAError`s alone for what goes wrong outside.
+
+    With an *idempotency_key*, 1-255 characters, an operation that issues can be repeated: the
+    same request gives the first certificate, with its private key where the storage holds it
+    (else `StorageError`); another request under the same key is an `IdempotencyConflict`.
     """
 
     def __init__(
@@ -105,9 +112,11 @@ class CertLifecycleManager:
     def create_self_signed_ca(
         self,
         config: CAConfig,
-        cert_path: str | None = None,
+        cert_path: str | Path | None = None,
         uuid_str: str | None = None,
         is_overwrite: bool = False,
+        *,
+        idempotency_key: str | None = None,
     ) -> tuple[Path, Path]:
         """Make a root; the manager issues under it from then on.
 
@@ -115,12 +124,24 @@ class CertLifecycleManager:
         a valid certificate of the same common name is superseded.  Raises
         `NotUniqueCertOwner`, `FileAlreadyExists`, `InvalidRangeTimeCertificate`, `UnsafePath`.
         """
-        root = bootstrap.create_root(
-            self._ready(), config, cert_path, uuid_str, is_overwrite=is_overwrite
+        services = self._ready()
+        outcome = once.once(
+            services,
+            idempotency_key,
+            ("root", config.model_dump(mode="json"), cert_path, uuid_str, is_overwrite),
+            lambda retry_key: bootstrap.create_root(
+                services,
+                config,
+                cert_path,
+                uuid_str,
+                is_overwrite=is_overwrite,
+                retry_key=retry_key,
+            ),
         )
-        self.factory = root.issuer
-        self._log("Created CA", root.issuer.certificate)
-        return root.certificate_path, root.key_path
+        certificate, key = outcome.artefacts.certificate, _made(outcome.artefacts.private_key)
+        self.factory = services.crypto.issuer(certificate, key)
+        self._log("Created CA", certificate)
+        return outcome.paths[".pem"], outcome.paths[".key"]
 
     def open_ca(self, common_name: str | None = None, passphrase: bytes | None = None) -> None:
         """Load the CA that an earlier `create_self_signed_ca` left, and issue under it.
@@ -133,9 +154,11 @@ class CertLifecycleManager:
     def issue_certificate(
         self,
         config: ClientConfig,
-        cert_path: str | None = None,
+        cert_path: str | Path | None = None,
         uuid_str: str | None = None,
         is_overwrite: bool = False,
+        *,
+        idempotency_key: str | None = None,
     ) -> Issued:
         """Issue a certificate with a new key: gives certificate, private key and request.
 
@@ -145,28 +168,44 @@ class CertLifecycleManager:
         Raises `ValueError` without a factory, `NotUniqueCertOwner`, `FileAlreadyExists`,
         `InvalidRangeTimeCertificate`, `UnsafePath`.
         """
-        artefacts = issue.issue(
-            self._ready(),
-            self._issuer(),
-            config,
-            cert_path,
-            uuid_str,
-            is_overwrite=is_overwrite,
-            urls=self._urls,
+        services, issuer = self._ready(), self._issuer()
+        request = config.model_dump(mode="json"), cert_path, uuid_str, is_overwrite
+        outcome = once.once(
+            services,
+            idempotency_key,
+            ("issue", issuer.issuer_id, *request),
+            lambda retry_key: issue.issue(
+                services,
+                issuer,
+                config,
+                cert_path,
+                uuid_str,
+                is_overwrite=is_overwrite,
+                retry_key=retry_key,
+                urls=self._urls,
+            ),
         )
-        return self._issued("Issued", artefacts)
+        return self._issued("Issued", outcome.artefacts)
 
-    def rotate_certificate(self, serial: int, config: ClientConfig) -> Issued:
+    def rotate_certificate(
+        self, serial: int, config: ClientConfig, *, idempotency_key: str | None = None
+    ) -> Issued:
         """Issue the successor of the certificate *serial*, which is superseded as it commits.
 
         If anything fails, the old certificate is still valid.  The new files go into the same
         *cert_path*.  Raises `CertNotFound`, `ValidationCertError` for a revoked certificate,
         and as `issue_certificate`.
         """
-        artefacts = rotate.rotate(
-            self._with_registry(), self._issuer(), serial, config, urls=self._urls
+        services, issuer = self._with_registry(), self._issuer()
+        outcome = once.once(
+            services,
+            idempotency_key,
+            ("rotate", issuer.issuer_id, serial, config.model_dump(mode="json")),
+            lambda retry_key: rotate.rotate(
+                services, issuer, serial, config, retry_key=retry_key, urls=self._urls
+            ),
         )
-        return self._issued(f"Rotated {serial} to", artefacts)
+        return self._issued(f"Rotated {serial} to", outcome.artefacts)
 
     def revoke_certificate(
         self, serial: int, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
@@ -260,11 +299,8 @@ class CertLifecycleManager:
         return self._factory
 
     def _issued(self, what: str, artefacts: Artefacts) -> Issued:
-        certificate, key, csr = artefacts.certificate, artefacts.private_key, artefacts.csr
-        if key is None or csr is None:
-            raise AssertionError("an end-entity issue makes its key and request")
-        self._log(what, certificate)
-        return certificate, key, csr
+        self._log(what, artefacts.certificate)
+        return artefacts.certificate, _made(artefacts.private_key), _made(artefacts.csr)
 
     def _log(self, what: str, certificate: x509.Certificate) -> None:
         self._logger.info(
@@ -273,3 +309,10 @@ class CertLifecycleManager:
             certificate.subject.rfc4514_string(),
             extra={"serial_number": f"{certificate.serial_number:x}"},
         )
+
+
+def _made(value: T | None) -> T:
+    """Give what every end-entity issue makes, and an idempotent retry finds in the storage."""
+    if value is None:
+        raise StorageError("The storage does not hold this certificate's files any more.")
+    return value

@@ -15,7 +15,9 @@ from tiny_ca import (
 
 
 def test_the_whole_life_of_a_certificate(tmp_path: Path, db_url: str) -> None:
-    with CertLifecycleManager(LocalStorage(tmp_path / "pki"), db_handler=SyncDBHandler(db_url)) as ca:
+    with CertLifecycleManager(
+        LocalStorage(tmp_path / "pki"), db_handler=SyncDBHandler(db_url)
+    ) as ca:
         ca.create_self_signed_ca(CAConfig(common_name="Root", key_algorithm="p-256"))
         config = ClientConfig(common_name="a.internal", is_server_cert=True, key_algorithm="p-256")
         first, _, _ = ca.issue_certificate(config, cert_path="services")

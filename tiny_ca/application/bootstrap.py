@@ -1,38 +1,30 @@
 """Make a self-signed root."""
 
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import PurePath
 
-from tiny_ca.application.issuance import Order, new_location, run_issuance
+from tiny_ca.application.issuance import Order, Outcome, new_location, run_issuance
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import NotUniqueCertOwner
 from tiny_ca.domain.plan import plan_root
+from tiny_ca.domain.records import RetryKey
 from tiny_ca.domain.serial import RANDOM_BITS
-from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["CA_FILE_NAME", "Root", "create_root"]
+__all__ = ["CA_FILE_NAME", "create_root"]
 
 CA_FILE_NAME = "ca"
-
-
-class Root(NamedTuple):
-    """A CA that can issue, and where its files are."""
-
-    issuer: Issuer
-    certificate_path: Path
-    key_path: Path
 
 
 def create_root(
     services: Services,
     config: CAConfig,
-    folder: str | None = None,
+    folder: str | PurePath | None = None,
     uuid: str | None = None,
     *,
     is_overwrite: bool = False,
-) -> Root:
+    retry_key: RetryKey | None = None,
+) -> Outcome:
     """Make a root's key and certificate, and record it before it is signed.
 
     With *is_overwrite* the valid certificate of the same common name is superseded.
@@ -47,7 +39,7 @@ def create_root(
             raise NotUniqueCertOwner(config.common_name)
         services.storage.check_vacant(location)
     key = services.crypto.generate_private_key(plan.key)
-    outcome = run_issuance(
+    return run_issuance(
         services,
         Order(
             plan=plan,
@@ -57,8 +49,7 @@ def create_root(
             key=key,
             with_csr=False,
             predecessor=None if existing is None else existing.serial_number,
+            retry_key=retry_key,
             replaces_files=is_overwrite,
         ),
     )
-    issuer = services.crypto.issuer(outcome.artefacts.certificate, key)
-    return Root(issuer, outcome.paths[".pem"], outcome.paths[".key"])

@@ -2,21 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 from uuid import UUID
 
 from cryptography import x509
 
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import SerialNumberCollision, TinyCAError
+from tiny_ca.domain.errors import SerialNumberCollision, TinyCAError, UnsafePath
+from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.plan import CertificatePlan
-from tiny_ca.domain.records import Location, Reservation
+from tiny_ca.domain.records import CertificateRecord, Location, Reservation, RetryKey
 from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.storage import Artefacts
 
-__all__ = ["Order", "Outcome", "new_location", "run_issuance"]
+__all__ = ["Order", "Outcome", "location_of", "new_location", "run_issuance"]
 
 _COLLISIONS_TO_TAKE = 5
 
@@ -33,6 +34,7 @@ class Order:
     """`None`: made once the serial number is reserved."""
     with_csr: bool = True
     predecessor: int | None = None
+    retry_key: RetryKey | None = None
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
 
@@ -45,12 +47,26 @@ class Outcome(NamedTuple):
 
 
 def new_location(
-    services: Services, file_name: str, folder: str | None, uuid: str | None
+    services: Services, file_name: str, folder: str | PurePath | None, uuid: str | None
 ) -> Location:
     """Choose the folder of a new certificate: a random uuid unless the caller has one."""
     if uuid is None:
         uuid = str(UUID(int=services.entropy.random_bits(128), version=4))
-    return Location(uuid, file_name, folder)
+    return Location(uuid, file_name, None if folder is None else str(folder))
+
+
+def location_of(services: Services, record: CertificateRecord, file_name: str) -> Location | None:
+    """Find where a certificate's files lie, if it has any.
+
+    tiny_ca 0.1 recorded neither the folder nor the *file_name*.
+    """
+    if record.location is not None or record.uuid is None:
+        return record.location
+    try:
+        return Location(record.uuid, file_name, services.storage.find_folder(record.uuid))
+    except UnsafePath:
+        # It took any path for a uuid; what lies there is not ours to touch.
+        return None
 
 
 def run_issuance(services: Services, order: Order) -> Outcome:
@@ -64,8 +80,10 @@ def run_issuance(services: Services, order: Order) -> Outcome:
     plan, reservation = _reserve(services, order)
     try:
         artefacts = _sign(services, order, plan)
-        services.storage.stage(order.location, artefacts)
-        services.registry.commit(reservation, artefacts.certificate, services.clock.now())
+        services.storage.stage(order.location, artefacts, replaces=order.replaces_files)
+        services.registry.commit(
+            reservation, artefacts.certificate, utc_seconds(services.clock.now())
+        )
     except BaseException as error:
         _undo(services, reservation, error)
         raise
@@ -85,6 +103,7 @@ def _reserve(services: Services, order: Order) -> tuple[CertificatePlan, Reserva
             location=order.location,
             created_at=services.clock.now(),
             predecessor=order.predecessor,
+            retry_key=order.retry_key,
         )
         try:
             services.registry.reserve(reservation)

@@ -1,18 +1,24 @@
 """Issue an end-entity certificate, in place of another one or not."""
 
 import warnings
+from pathlib import PurePath
 
-from tiny_ca.application.issuance import Order, Outcome, new_location, run_issuance
+from tiny_ca.application.issuance import (
+    Order,
+    Outcome,
+    location_of,
+    new_location,
+    run_issuance,
+)
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import ValidityShortened
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.plan import CertificatePlan, PublicationURLs, plan_leaf
-from tiny_ca.domain.records import CertificateRecord
+from tiny_ca.domain.records import CertificateRecord, RetryKey
 from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.issuer import Issuer
-from tiny_ca.ports.storage import Artefacts
 
 __all__ = ["issue", "issue_successor"]
 
@@ -21,18 +27,20 @@ def issue(
     services: Services,
     issuer: Issuer,
     config: ClientConfig,
-    folder: str | None = None,
+    folder: str | PurePath | None = None,
     uuid: str | None = None,
     *,
     is_overwrite: bool = False,
+    retry_key: RetryKey | None = None,
     urls: PublicationURLs,
-) -> Artefacts:
+) -> Outcome:
     """Issue a certificate with a new key.
 
     With *is_overwrite* the valid certificate of the same common name is superseded, in one
     transaction with the new one, and its files are deleted afterwards.
     """
     existing = active_by_name(services, config.common_name) if is_overwrite else None
+    replaced = None if existing is None else location_of(services, existing, config.file_name)
     outcome = issue_successor(
         services,
         issuer,
@@ -40,12 +48,13 @@ def issue(
         existing,
         folder,
         uuid,
+        retry_key=retry_key,
         replaces_files=is_overwrite,
         urls=urls,
     )
-    if existing is not None and existing.location is not None and existing.uuid != uuid:
-        services.storage.delete(existing.location)
-    return outcome.artefacts
+    if replaced is not None and replaced.uuid != uuid:
+        services.storage.delete(replaced)
+    return outcome
 
 
 def issue_successor(
@@ -53,9 +62,10 @@ def issue_successor(
     issuer: Issuer,
     config: ClientConfig,
     predecessor: CertificateRecord | None,
-    folder: str | None,
+    folder: str | PurePath | None,
     uuid: str | None = None,
     *,
+    retry_key: RetryKey | None = None,
     replaces_files: bool = False,
     urls: PublicationURLs,
 ) -> Outcome:
@@ -69,6 +79,7 @@ def issue_successor(
             sign=lambda plan, key: issuer.sign_certificate(plan, key.public_key()),
             location=location,
             predecessor=None if predecessor is None else predecessor.serial_number,
+            retry_key=retry_key,
             replaces_files=replaces_files,
         ),
     )

@@ -1,6 +1,7 @@
 """Find the CA that the registry and the storage hold between them."""
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.issuance import location_of
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import CertNotFound
@@ -46,9 +47,7 @@ def _find(services: Services, common_name: str | None) -> CertificateRecord:
 
 
 def _location(services: Services, record: CertificateRecord) -> Location:
-    if record.location is not None:
-        return record.location
-    if record.uuid is None:
+    location = location_of(services, record, CA_FILE_NAME)
+    if location is None:
         raise CertNotFound(f"The files of {record.common_name!r} are not in this storage.")
-    # tiny_ca 0.1 recorded neither the folder nor the name, which was always the same.
-    return Location(record.uuid, CA_FILE_NAME, services.storage.find_folder(record.uuid))
+    return location

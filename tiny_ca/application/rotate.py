@@ -1,13 +1,13 @@
 """Replace a certificate by one with a new key."""
 
+from tiny_ca.application.issuance import Outcome, location_of
 from tiny_ca.application.issue import issue_successor
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import CertNotFound, ValidationCertError
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.records import CertificateStatus
+from tiny_ca.domain.records import CertificateStatus, RetryKey
 from tiny_ca.ports.issuer import Issuer
-from tiny_ca.ports.storage import Artefacts
 
 __all__ = ["rotate"]
 
@@ -18,8 +18,9 @@ def rotate(
     serial_number: int,
     config: ClientConfig,
     *,
+    retry_key: RetryKey | None = None,
     urls: PublicationURLs,
-) -> Artefacts:
+) -> Outcome:
     """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
 
     The files go beside the old one's, which stay.  An expired certificate is replaced too.
@@ -34,10 +35,10 @@ def rotate(
         raise ValidationCertError(
             f"The certificate {serial_number} is {status} and can't be rotated: issue a new one."
         )
-    folder = old.cert_path
-    if folder is None and old.uuid is not None:
-        # tiny_ca 0.1 did not record it.
-        folder = services.storage.find_folder(old.uuid)
+    location = location_of(services, old, config.file_name)
+    folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.
     predecessor = old if status is CertificateStatus.VALID else None
-    return issue_successor(services, issuer, config, predecessor, folder, urls=urls).artefacts
+    return issue_successor(
+        services, issuer, config, predecessor, folder, retry_key=retry_key, urls=urls
+    )

@@ -7,12 +7,15 @@ subclasses are `ValueError` too: the caller asked for something that can never b
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import PurePath
+from typing import Any
 
 __all__ = [
     "CertNotFound",
     "DBNotInitedError",
     "ErrorLoadCert",
     "FileAlreadyExists",
+    "IdempotencyConflict",
+    "IdempotencyKeyTaken",
     "InvalidName",
     "InvalidRangeTimeCertificate",
     "InvalidRequest",
@@ -40,6 +43,15 @@ class TinyCAError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Without __init__, whose arguments differ: a pool of processes hangs on an exception
+        # that it can't unpickle.
+        return _revive, (type(self), self.args), vars(self)
+
+
+def _revive(kind: type[TinyCAError], args: tuple[object, ...]) -> TinyCAError:
+    return kind.__new__(kind, *args)
 
 
 class InvalidRequest(TinyCAError, ValueError):
@@ -114,6 +126,17 @@ class SerialNumberCollision(RegistryError):
 
 class ReservationLost(RegistryError):
     """The reserved row was closed before its certificate was recorded."""
+
+
+class IdempotencyKeyTaken(RegistryError):
+    """A row with this idempotency key is there already; nothing was written."""
+
+
+class IdempotencyConflict(InvalidRequest):
+    """The idempotency key belongs to another request; nothing was written."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The idempotency key {key!r} belongs to another request: use a new one.")
 
 
 class StorageError(TinyCAError):

@@ -13,10 +13,16 @@ _EARLIEST = datetime(1950, 1, 1, tzinfo=UTC)
 
 
 def utc_seconds(moment: datetime) -> datetime:
-    """Give *moment* in UTC, cut to whole seconds.  Raises `InvalidRequest` for a naive one."""
+    """Give *moment* in UTC, cut to whole seconds.
+
+    Raises `InvalidRequest` for one that is naive, or that in UTC lies outside the years 1-9999.
+    """
     if moment.utcoffset() is None:
         raise InvalidRequest(f"{moment.isoformat()} has no time zone: pass an aware datetime.")
-    return moment.astimezone(UTC).replace(microsecond=0)
+    try:
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise InvalidRequest(f"{moment.isoformat()} has no year of UTC, 1-9999.") from None
 
 
 @dataclass(frozen=True, slots=True)

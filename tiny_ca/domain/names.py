@@ -119,12 +119,18 @@ def general_name_of_host(text: str) -> GeneralName | None:
     return None
 
 
+def _length(attribute: str, value: str) -> int:
+    # RFC 5280 counts characters; cryptography, which everything is signed with, counts the
+    # octets of a common name, and would refuse it after its serial number was reserved.
+    return len(value.encode() if attribute == "common_name" else value)
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectName:
     """A distinguished name of the attributes that tiny_ca issues (RFC 5280 §4.1.2.4).
 
-    Raises `InvalidName` for one that is empty, too long, or holds a control character, and
-    for a country that is not two capital letters.
+    Raises `InvalidName` for one that is empty, too long, or holds a control character, for a
+    country that is not two capital letters, and for an email that `email_address` refuses.
     """
 
     common_name: str
@@ -140,10 +146,15 @@ class SubjectName:
             value = getattr(self, attribute)
             if value is None:
                 continue
-            if not 1 <= len(value) <= longest or not value.isprintable() or not value.strip():
+            is_text = value.isprintable() and bool(value.strip())
+            if not is_text or _length(attribute, value) > longest:
                 raise InvalidName(
-                    f"{attribute} is 1-{longest} printable characters, got {value[:80]!r}."
+                    f"{attribute} is 1-{longest} printable characters, octets of UTF-8 in "
+                    f"common_name, got {value[:80]!r}."
                 )
+        if self.email is not None:
+            # RFC 5280 §4.1.2.6: an IA5String, which no other check makes of it.
+            email_address(self.email)
         if self.country is not None and not re.fullmatch("[A-Z]{2}", self.country):
             # X.520 §6.3.1: a two-letter code of ISO 3166-1.
             raise InvalidName(f"country is two capital letters, got {self.country!r}.")

@@ -16,6 +16,7 @@ __all__ = [
     "CertificateStatus",
     "Location",
     "Reservation",
+    "RetryKey",
 ]
 
 
@@ -52,6 +53,15 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryKey:
+    """The caller's key for a request that may be repeated, and what the request was."""
+
+    key: str
+    request_hash: str
+    """SHA-256 of everything that the result depends on, in hex."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reservation:
     """A row to be written before anything is signed."""
 
@@ -64,6 +74,7 @@ class Reservation:
     created_at: datetime
     predecessor: int | None = None
     """The serial number, of the same registry, that this certificate supersedes."""
+    retry_key: RetryKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ class CertificateRecord:
     certificate_pem: str | None
     revocation_date: datetime | None
     revocation_reason: CRLReason | None
+    request_hash: str | None = None
 
     @property
     def revocation(self) -> Revocation | None:

@@ -13,3 +13,7 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Give the current time as an aware datetime in UTC."""
         ...
+
+    def sleep(self, seconds: float) -> None:
+        """Come back when that much time has passed; 0 or more."""
+        ...

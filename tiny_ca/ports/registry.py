@@ -33,6 +33,10 @@ class Registry(Protocol):
         """Give the valid certificate that claims *common_name*, in one indexed look-up."""
         ...
 
+    def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
+        """Give the certificate that was reserved under *key*, unless it was abandoned."""
+        ...
+
     def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
         """Give the latest certificate whose files lie in the folder *uuid*."""
         ...
@@ -42,8 +46,8 @@ class Registry(Protocol):
 
         A claim whose holder's validity is over at `reservation.created_at` is taken from it.
         With a predecessor that holds the claim, it moves at `commit`.  Raises
-        `SerialNumberCollision`, or `NotUniqueCertOwner` when a valid or pending row has the
-        claim; nothing is written then.
+        `SerialNumberCollision`, `IdempotencyKeyTaken` when a row has the retry key, or
+        `NotUniqueCertOwner` when a valid or pending row has the claim; nothing is written then.
         """
         ...
 

@@ -58,10 +58,11 @@ class Storage(Protocol):
         """Raise `FileAlreadyExists` if something lies at *location*."""
         ...
 
-    def stage(self, location: Location, artefacts: Artefacts) -> None:
+    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
         """Write *artefacts* durably where nobody looks yet; private keys for the owner only.
 
-        Raises `FileAlreadyExists` if a folder of this uuid is staged already.
+        Raises `FileAlreadyExists` if a folder of this uuid is staged already or, unless it
+        *replaces* it, published at *location*; of two that try at once, one succeeds.
         """
         ...
 
@@ -87,6 +88,14 @@ class Storage(Protocol):
 
     def find_folder(self, uuid: str) -> str | None:
         """Give the folder, relative to the base, that holds *uuid*; `None`: the base, or none."""
+        ...
+
+    def load(self, location: Location) -> Artefacts:
+        """Give what is published at *location*, private keys opened by the storage's passphrase.
+
+        Raises `StorageError` if the certificate is not there or something can't be read; a
+        key or request that is not there is `None`.
+        """
         ...
 
     def read(self, location: Location, extension: str) -> bytes:

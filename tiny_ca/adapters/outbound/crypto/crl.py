@@ -16,7 +16,8 @@ __all__ = ["sign_crl"]
 
 
 def _revoked_certificate(entry: CRLEntry) -> x509.RevokedCertificate:
-    builder = x509.RevokedCertificateBuilder(entry.serial_number, entry.revocation_date)
+    date = entry.revocation_date.replace(tzinfo=None)
+    builder = x509.RevokedCertificateBuilder(entry.serial_number, date)
     if entry.revocation_reason is not CRLReason.UNSPECIFIED:
         # RFC 5280 §5.3.1: the reason should be absent rather than unspecified.
         reason = x509.CRLReason(x509.ReasonFlags(entry.revocation_reason.value))

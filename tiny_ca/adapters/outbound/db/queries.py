@@ -14,6 +14,7 @@ from tiny_ca.domain.serial import CertType
 
 __all__ = [
     "authorities_page",
+    "by_idempotency_key",
     "by_name",
     "by_serial",
     "by_uuid",
@@ -43,6 +44,7 @@ def to_record(row: Row[Any]) -> CertificateRecord:
         certificate_pem=row.certificate_pem,
         revocation_date=row.revocation_date,
         revocation_reason=row.revocation_reason and CRLReason(row.revocation_reason),
+        request_hash=row.request_hash,
     )
 
 
@@ -69,6 +71,13 @@ def by_name(connection: Connection, common_name: str) -> CertificateRecord | Non
     query = select(*_COLUMNS).where(
         _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
     )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else to_record(row)
+
+
+def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | None:
+    """See `ports.registry.Registry.get_by_idempotency_key`."""
+    query = select(*_COLUMNS).where(_c.idempotency_key == key)
     row = connection.execute(query).one_or_none()
     return None if row is None else to_record(row)
 

@@ -11,8 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from tiny_ca.adapters.outbound.db import queries, transactions
 from tiny_ca.adapters.outbound.db.engine import registry_errors
-from tiny_ca.domain.errors import NotUniqueCertOwner, RegistryError, SerialNumberCollision
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.errors import (
+    IdempotencyKeyTaken,
+    NotUniqueCertOwner,
+    RegistryError,
+    SerialNumberCollision,
+)
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation, RetryKey
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import issuer_id_of
@@ -63,6 +68,7 @@ class SQLRegistry:
         serial_number: int,
         common_name: str,
         work: Callable[[Connection], None],
+        retry_key: RetryKey | None = None,
     ) -> None:
         """Run an insert; when a UNIQUE refused it, find out which one and say so."""
         self._ensure_issuer(issuer_id)
@@ -77,6 +83,8 @@ class SQLRegistry:
                 raise SerialNumberCollision(
                     f"The issuer has used the serial number {serial_number} before."
                 ) from error
+            if retry_key is not None and self.get_by_idempotency_key(retry_key.key) is not None:
+                raise IdempotencyKeyTaken(f"{retry_key.key!r} was used before.") from error
             raise NotUniqueCertOwner(common_name) from error
 
     def _ensure_issuer(self, issuer_id: str) -> None:
@@ -99,6 +107,10 @@ class SQLRegistry:
         """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
         return self._read(partial(queries.by_name, common_name=common_name))
 
+    def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
+        """Give the certificate that was asked for under *key*.  Raises `RegistryError`."""
+        return self._read(partial(queries.by_idempotency_key, key=key))
+
     def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
         """Give the latest certificate whose files lie in *uuid*.  Raises `RegistryError`."""
         return self._read(partial(queries.by_uuid, uuid=uuid))
@@ -110,6 +122,7 @@ class SQLRegistry:
             reservation.serial_number,
             reservation.common_name,
             partial(transactions.reserve, reservation=reservation),
+            reservation.retry_key,
         )
 
     def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:

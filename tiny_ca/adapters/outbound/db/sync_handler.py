@@ -38,9 +38,17 @@ class DatabaseManager:
         # An in-memory database is one connection, which threads must not share.
         self._turn = RLock() if is_in_memory(self.engine.url) else nullcontext()
         if create_all:
-            with registry_errors():
-                if not self.run(is_current):
-                    self.run(migrate, write=True)
+            try:
+                self._prepare()
+            except BaseException:
+                # Nobody gets a manager that they could close.
+                self.close()
+                raise
+
+    def _prepare(self) -> None:
+        with registry_errors():
+            if not self.run(is_current):
+                self.run(migrate, write=True)
 
     def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
         """Run *work* in a transaction of its own; commit, or roll back what it raised from."""

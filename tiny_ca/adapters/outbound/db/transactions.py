@@ -68,6 +68,7 @@ def reserve(connection: Connection, reservation: Reservation) -> None:
         predecessor = row_by_serial(connection, reservation.predecessor)
         if predecessor is not None and predecessor.name_claim == claim:
             claim = None
+    retry_key = reservation.retry_key
     connection.execute(
         insert(certificates).values(
             serial_number=str(reservation.serial_number),
@@ -82,6 +83,8 @@ def reserve(connection: Connection, reservation: Reservation) -> None:
             uuid=reservation.location.uuid,
             cert_path=reservation.location.folder,
             file_name=reservation.location.file_name,
+            idempotency_key=None if retry_key is None else retry_key.key,
+            request_hash=None if retry_key is None else retry_key.request_hash,
         )
     )
 
@@ -136,7 +139,7 @@ def abandon(connection: Connection, issuer_id: str, serial_number: int) -> bool:
             _c.issuer_id == issuer_id,
             _c.status == PENDING,
         )
-        .values(status=ABANDONED, name_claim=None)
+        .values(status=ABANDONED, name_claim=None, idempotency_key=None)
     )
     return result.rowcount == 1
 

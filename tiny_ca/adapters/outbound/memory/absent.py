@@ -36,6 +36,10 @@ class NoRegistry:
         """Give nothing: nothing was reserved."""
         return iter(())
 
+    def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
     def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
         """Give `None`: no folder is known."""
         return None
@@ -85,7 +89,7 @@ class NoStorage:
     def check_vacant(self, location: Location) -> None:
         """Do nothing: there is always room."""
 
-    def stage(self, location: Location, artefacts: Artefacts) -> None:
+    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
         """Do nothing."""
 
     def publish(self, location: Location) -> dict[str, Path]:
@@ -109,6 +113,10 @@ class NoStorage:
     def find_folder(self, uuid: str) -> str | None:
         """Give `None`."""
         return None
+
+    def load(self, location: Location) -> Artefacts:
+        """Raise `StorageError`."""
+        raise StorageError("There are no files: the manager was made with NoStorage.")
 
     def read(self, location: Location, extension: str) -> bytes:
         """Raise `StorageError`."""

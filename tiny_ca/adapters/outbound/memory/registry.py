@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from tiny_ca.domain.errors import (
+    IdempotencyKeyTaken,
     InvalidRequest,
     NotUniqueCertOwner,
     RegistryError,
@@ -48,6 +49,7 @@ class MemoryRegistry:
         self._lock = RLock()
         self._rows: dict[_Key, CertificateRecord] = {}
         self._claims: dict[str, _Key] = {}
+        self._retry_keys: dict[str, _Key] = {}
         self._issuers: dict[str, _IssuerState] = {}
 
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
@@ -65,6 +67,12 @@ class MemoryRegistry:
             row = None if key is None else self._rows[key]
         return row if row is not None and row.status is CertificateStatus.VALID else None
 
+    def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
+        """Give the certificate that was reserved under *key*, unless it was abandoned."""
+        with self._lock:
+            place = self._retry_keys.get(key)
+            return None if place is None else self._rows[place]
+
     def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
         """Give the latest certificate whose files lie in *uuid*."""
         with self._lock:
@@ -72,7 +80,7 @@ class MemoryRegistry:
 
     def reserve(self, reservation: Reservation) -> None:
         """Write a pending row, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
-        place = reservation.location
+        place, retry_key = reservation.location, reservation.retry_key
         row = CertificateRecord(
             serial_number=reservation.serial_number,
             issuer_id=reservation.issuer_id,
@@ -88,14 +96,19 @@ class MemoryRegistry:
             certificate_pem=None,
             revocation_date=None,
             revocation_reason=None,
+            request_hash=None if retry_key is None else retry_key.request_hash,
         )
         with self._lock:
+            if retry_key is not None and retry_key.key in self._retry_keys:
+                raise IdempotencyKeyTaken(f"{retry_key.key!r} was used before.")
             inherits = False
             if reservation.predecessor is not None:
                 predecessor = self.get_by_serial(reservation.predecessor)
                 holder = self._claims.get(row.common_name)
                 inherits = predecessor is not None and _key(predecessor) == holder
             self._insert(row, reservation.created_at, claims=not inherits)
+            if retry_key is not None:
+                self._retry_keys[retry_key.key] = _key(row)
 
     def _insert(self, row: CertificateRecord, now: datetime, *, claims: bool) -> None:
         if _key(row) in self._rows:
@@ -143,6 +156,7 @@ class MemoryRegistry:
             if row is None or row.status is not CertificateStatus.PENDING:
                 return False
             self._rows[_key(row)] = replace(row, status=CertificateStatus.ABANDONED)
+            self._retry_keys = {k: v for k, v in self._retry_keys.items() if v != _key(row)}
             self._give_up_claim(row)
             return True
 

@@ -17,6 +17,10 @@ class ManualClock:
         """Give the time that was set, in UTC."""
         return self._now.astimezone(UTC)
 
+    def sleep(self, seconds: float) -> None:
+        """Move the time on, and come back at once."""
+        self.advance(timedelta(seconds=seconds))
+
     def set(self, now: datetime) -> None:
         """Set the time."""
         self._now = now

@@ -4,12 +4,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
+from typing import cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from tiny_ca.domain.errors import FileAlreadyExists, StorageError
 from tiny_ca.domain.records import Location
+from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.storage import Artefacts, Leftover
 
 __all__ = ["MemoryStorage"]
@@ -47,11 +54,11 @@ class MemoryStorage:
             if _path(location) in self._folders:
                 raise FileAlreadyExists(_path(location))
 
-    def stage(self, location: Location, artefacts: Artefacts) -> None:
+    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
         """Keep *artefacts* apart until they are published.  Raises `FileAlreadyExists`."""
         files = _serialize(artefacts)
         with self._lock:
-            if location.uuid in self._staged:
+            if location.uuid in self._staged or (not replaces and _path(location) in self._folders):
                 raise FileAlreadyExists(_path(location))
             self._staged[location.uuid] = datetime.now(UTC), location, files
 
@@ -91,6 +98,20 @@ class MemoryStorage:
                 if folder.name == uuid and folder.parent != Path():
                     return folder.parent.as_posix()
         return None
+
+    def load(self, location: Location) -> Artefacts:
+        """Give what is published at *location*.  Raises `StorageError` if nothing is."""
+        with self._lock:
+            files = self._folders.get(_path(location), {})
+            files = {Path(name).suffix: data for name, data in files.items()}
+        if ".pem" not in files:
+            raise StorageError(f"There is no certificate at {_path(location)}.")
+        key, csr = files.get(".key"), files.get(".csr")
+        return Artefacts(
+            x509.load_pem_x509_certificate(files[".pem"]),
+            None if key is None else cast("PrivateKey", load_pem_private_key(key, None)),
+            None if csr is None else x509.load_pem_x509_csr(csr),
+        )
 
     def read(self, location: Location, extension: str) -> bytes:
         """Give a published file's bytes.  Raises `StorageError` if there is none."""

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_der_private_key,
+    load_pem_private_key,
 )
 
 __all__ = ["BaseStorage", "CryptoObject", "Serializer"]
@@ -67,6 +69,20 @@ class Serializer:
         raise TypeError(
             f"A {type(value).__name__} can't be stored: pass a certificate, CRL, CSR or key."
         )
+
+    def parse(self, data: bytes, extension: str) -> Any:
+        """Give the object of a file that `serialize` made.
+
+        Raises `ValueError` or `TypeError` for other bytes, or another passphrase than its own.
+        """
+        is_pem = self.encoding is Encoding.PEM
+        if extension == ".pem":
+            load = x509.load_pem_x509_certificate if is_pem else x509.load_der_x509_certificate
+            return load(data)
+        if extension == ".csr":
+            return (x509.load_pem_x509_csr if is_pem else x509.load_der_x509_csr)(data)
+        passphrase = getattr(self.encryption, "password", None)
+        return (load_pem_private_key if is_pem else load_der_private_key)(data, passphrase)
 
 
 class BaseStorage(ABC):

@@ -3,12 +3,14 @@
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from logging import Logger, getLogger
 from pathlib import Path
 from uuid import uuid4
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     KeySerializationEncryption,
@@ -73,7 +75,7 @@ class LocalStorage(BaseStorage):
             if folder.is_symlink() or folder.exists():
                 raise FileAlreadyExists(folder)
 
-    def stage(self, location: Location, artefacts: Artefacts) -> None:
+    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
         """Write *artefacts* durably into `.staging`.  Raises `FileAlreadyExists`."""
         staged = self._staged(location.uuid)
         with storage_errors("Staging files"):
@@ -84,6 +86,10 @@ class LocalStorage(BaseStorage):
             except FileExistsError:
                 raise FileAlreadyExists(staged) from None
             try:
+                if not replaces:
+                    # Once more: another process may have published since the first look, but
+                    # can't any more, now that the staged folder is ours.
+                    self.check_vacant(location)
                 for value in (artefacts.certificate, artefacts.private_key, artefacts.csr):
                     if value is not None:
                         data, extension = self._serializer.serialize(value)
@@ -146,6 +152,24 @@ class LocalStorage(BaseStorage):
             found = (path for path in self._base.glob(f"*/**/{uuid}") if path.is_dir())
             path = next(found, None)
         return None if path is None else path.parent.relative_to(self._base).as_posix()
+
+    def load(self, location: Location) -> Artefacts:
+        """Give what is published at *location*; what is not there is `None`.
+
+        Raises `StorageError` if there is no certificate, or a file can't be read or parsed.
+        """
+        values = {}
+        for extension in (".pem", ".key", ".csr"):
+            path = self._folder(location) / f"{location.file_name}{extension}"
+            with storage_errors("Reading files"), suppress(FileNotFoundError):
+                data = path.read_bytes()
+                try:
+                    values[extension] = self._serializer.parse(data, extension)
+                except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+                    raise StorageError(f"{path} can't be read: {error}") from error
+        if ".pem" not in values:
+            raise StorageError(f"There is no certificate at {self._folder(location)}.")
+        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"))
 
     def read(self, location: Location, extension: str) -> bytes:
         """Give a published file's bytes.  Raises `StorageError` if there is none."""

@@ -1,6 +1,7 @@
 """The clock and the CSPRNG of the operating system."""
 
 import secrets
+import time
 from datetime import UTC, datetime
 
 __all__ = ["SystemClock", "SystemEntropy"]
@@ -12,6 +13,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Give the current time as an aware datetime in UTC."""
         return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread for *seconds*."""
+        time.sleep(seconds)
 
 
 class SystemEntropy:

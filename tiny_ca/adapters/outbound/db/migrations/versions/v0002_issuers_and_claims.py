@@ -13,6 +13,7 @@ from alembic import op
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.domain.errors import RegistryError
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType, parse_serial_number
 from tiny_ca.ports.issuer import issuer_id_of
@@ -52,6 +53,8 @@ def _new_tables() -> tuple[sa.Table, sa.Table]:
         sa.Column("uuid", sa.String(255)),
         sa.Column("cert_path", sa.String(1024)),
         sa.Column("file_name", sa.String(255)),
+        sa.Column("idempotency_key", sa.String(255)),
+        sa.Column("request_hash", sa.String(64)),
         sa.PrimaryKeyConstraint("id", name="pk_certificates"),
         sa.ForeignKeyConstraint(
             ["issuer_id"], ["certificate_issuers.id"], name="fk_certificates_issuer_id"
@@ -60,6 +63,7 @@ def _new_tables() -> tuple[sa.Table, sa.Table]:
             "serial_number", "issuer_id", name="uq_certificates_serial_number_issuer_id"
         ),
         sa.UniqueConstraint("name_claim", name="uq_certificates_name_claim"),
+        sa.UniqueConstraint("idempotency_key", name="uq_certificates_idempotency_key"),
     )
     op.create_index("ix_certificates_uuid", "certificates", ["uuid"])
     partial = {
@@ -85,13 +89,34 @@ def _type_of(row: sa.Row[Any]) -> str:
         return (parsed or CertType.DEVICE).value
 
 
+def _reason_of(row: sa.Row[Any]) -> CRLReason:
+    """0.1.1 kept whatever it was given; a reason that says nothing must not undo a revocation."""
+    try:
+        reason = CRLReason(row.revocation_reason)
+    except ValueError:
+        return CRLReason.UNSPECIFIED
+    # RFC 5280 §5.3.1: removeFromCRL is for delta CRLs, and tells a verifier the opposite.
+    return CRLReason.UNSPECIFIED if reason is CRLReason.REMOVE_FROM_CRL else reason
+
+
 def _migrated(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
+    try:
+        return _values(row, now)
+    except Exception as error:
+        # Whatever a broken certificate makes its parser raise.
+        raise RegistryError(
+            f"Row {row.id} of tiny_ca 0.1's registry ({row.common_name!r}, serial number "
+            f"{row.serial_number}) can't be migrated: {error}. Nothing was changed: repair or "
+            "remove that row, and open the registry again."
+        ) from error
+
+
+def _values(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
     certificate = x509.load_pem_x509_certificate(row.certificate_pem.encode())
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     not_after = _naive(certificate.not_valid_after_utc)
     is_revoked = row.revocation_date is not None or row.status == "revoked"
     is_over = not_after < now
-    reason = row.revocation_reason or CRLReason.UNSPECIFIED.value
     return {
         "id": row.id,
         "serial_number": str(certificate.serial_number),
@@ -104,7 +129,7 @@ def _migrated(row: sa.Row[Any], now: datetime) -> dict[str, Any]:
         "created_at": _naive(certificate.not_valid_before_utc),
         "certificate_pem": row.certificate_pem,
         "revocation_date": (row.revocation_date or now) if is_revoked else None,
-        "revocation_reason": CRLReason(reason).value if is_revoked else None,
+        "revocation_reason": _reason_of(row).value if is_revoked else None,
         "uuid": row.uuid,
     }
 

@@ -1,0 +1,85 @@
+"""Carry a request out once, however often it is repeated."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+from cryptography import x509
+
+from tiny_ca.application.issuance import Outcome
+from tiny_ca.application.services import Services
+from tiny_ca.domain.errors import (
+    IdempotencyConflict,
+    IdempotencyKeyTaken,
+    InvalidRequest,
+    StorageError,
+    ValidationCertError,
+)
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus, RetryKey
+
+__all__ = ["once"]
+
+_TAKE_OVER_AFTER = timedelta(seconds=10)
+"""How old a pending row of the same request is when its process is taken for dead."""
+_POLL_SECONDS = 0.05
+
+
+def once(
+    services: Services,
+    idempotency_key: str | None,
+    request: tuple[object, ...],
+    carry_out: Callable[[RetryKey | None], Outcome],
+) -> Outcome:
+    """Give the outcome of the first call with this key; without one, carry the request out.
+
+    *request* is everything that the outcome depends on, as JSON can write it.  While another
+    process is carrying the same request out, this one waits.  Raises `IdempotencyConflict`
+    when the key belongs to another request, `StorageError` when the first certificate's
+    private key is not held, `ValidationCertError` when it was revoked before it was signed.
+    """
+    if idempotency_key is None:
+        return carry_out(None)
+    if not 1 <= len(idempotency_key) <= 255:
+        raise InvalidRequest("An idempotency key has 1-255 characters.")
+    canonical = json.dumps(request, sort_keys=True, default=str)
+    retry_key = RetryKey(idempotency_key, hashlib.sha256(canonical.encode()).hexdigest())
+    while True:
+        first = _first(services, retry_key)
+        if first is not None:
+            return first
+        try:
+            return carry_out(retry_key)
+        except IdempotencyKeyTaken:
+            continue
+
+
+def _first(services: Services, retry_key: RetryKey) -> Outcome | None:
+    while (record := services.registry.get_by_idempotency_key(retry_key.key)) is not None:
+        if record.request_hash != retry_key.request_hash:
+            raise IdempotencyConflict(retry_key.key)
+        if record.status is not CertificateStatus.PENDING:
+            return _outcome_of(services, record)
+        if services.clock.now() - record.created_at >= _TAKE_OVER_AFTER:
+            services.registry.abandon(record.issuer_id, record.serial_number)
+        else:
+            services.clock.sleep(_POLL_SECONDS)
+    return None
+
+
+def _outcome_of(services: Services, record: CertificateRecord) -> Outcome:
+    if record.certificate_pem is None or record.location is None:
+        raise ValidationCertError(
+            f"The certificate {record.serial_number} was revoked before it was signed: "
+            "ask for a new one under a new idempotency key."
+        )
+    paths = services.storage.publish(record.location)
+    artefacts = services.storage.load(record.location)
+    if artefacts.private_key is None:
+        raise StorageError(
+            f"The storage does not hold the private key of {record.serial_number} any more."
+        )
+    certificate = x509.load_pem_x509_certificate(record.certificate_pem.encode())
+    if artefacts.certificate != certificate:
+        raise StorageError(f"The storage holds another certificate than {record.serial_number}.")
+    return Outcome(artefacts, paths)
