@@ -73,7 +73,9 @@ class Settings(BaseSettings):
         arguments = (
             init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
         )
-        file = arguments.get("config_file") or os.environ.get(f"{_PREFIX}CONFIG_FILE")
+        # The names of variables are taken in any case, this one too.
+        environment = {name.upper(): value for name, value in os.environ.items()}
+        file = arguments.get("config_file") or environment.get(f"{_PREFIX}CONFIG_FILE")
         if file is not None and not Path(file).is_file():
             raise InvalidRequest(f"There is no settings file at {file}.")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)

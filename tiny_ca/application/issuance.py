@@ -78,14 +78,16 @@ def run_issuance(services: Services, order: Order) -> Outcome:
     if not order.replaces_files:
         services.storage.check_vacant(order.location)
     plan, reservation = _reserve(services, order)
+    is_staged = False
     try:
         artefacts = _sign(services, order, plan)
         services.storage.stage(order.location, artefacts, replaces=order.replaces_files)
+        is_staged = True
         services.registry.commit(
             reservation, artefacts.certificate, utc_seconds(services.clock.now())
         )
     except BaseException as error:
-        _undo(services, reservation, error)
+        _undo(services, reservation, error, is_staged=is_staged)
         raise
     return Outcome(artefacts, services.storage.publish(order.location))
 
@@ -122,14 +124,18 @@ def _sign(services: Services, order: Order, plan: CertificatePlan) -> Artefacts:
     return Artefacts(order.sign(plan, key), key, csr)
 
 
-def _undo(services: Services, reservation: Reservation, error: BaseException) -> None:
+def _undo(
+    services: Services, reservation: Reservation, error: BaseException, *, is_staged: bool
+) -> None:
     """Close the row, then remove the files: in that order, since a valid row needs its files.
 
-    When the row turns out to be committed after all, the files stay for `recover`.  What
-    fails here is noted on *error*; `recover` does it later.
+    Files that this issuance did not stage are another one's, for the same folder.  When the
+    row turns out to be committed after all, the files stay for `recover`.  What fails here is
+    noted on *error*; `recover` does it later.
     """
     try:
-        if services.registry.abandon(reservation.issuer_id, reservation.serial_number):
+        is_closed = services.registry.abandon(reservation.issuer_id, reservation.serial_number)
+        if is_closed and is_staged:
             services.storage.discard(reservation.location.uuid)
     except TinyCAError as second:
         error.add_note(f"Left for recover(): {second}")

@@ -16,7 +16,7 @@ from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import ValidityShortened
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.plan import CertificatePlan, PublicationURLs, plan_leaf
-from tiny_ca.domain.records import CertificateRecord, RetryKey
+from tiny_ca.domain.records import CertificateRecord, Location, RetryKey
 from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.issuer import Issuer
 
@@ -41,18 +41,21 @@ def issue(
     """
     existing = active_by_name(services, config.common_name) if is_overwrite else None
     replaced = None if existing is None else location_of(services, existing, config.file_name)
+    location = new_location(services, config.file_name, folder, uuid)
     outcome = issue_successor(
         services,
         issuer,
         config,
         existing,
-        folder,
-        uuid,
+        location,
         retry_key=retry_key,
         replaces_files=is_overwrite,
         urls=urls,
     )
-    if replaced is not None and replaced.uuid != uuid:
+    if replaced is not None and (replaced.folder, replaced.uuid) != (
+        location.folder,
+        location.uuid,
+    ):
         services.storage.delete(replaced)
     return outcome
 
@@ -62,15 +65,13 @@ def issue_successor(
     issuer: Issuer,
     config: ClientConfig,
     predecessor: CertificateRecord | None,
-    folder: str | PurePath | None,
-    uuid: str | None = None,
+    location: Location,
     *,
     retry_key: RetryKey | None = None,
     replaces_files: bool = False,
     urls: PublicationURLs,
 ) -> Outcome:
     """Issue a certificate that supersedes *predecessor*, if there is one."""
-    location = new_location(services, config.file_name, folder, uuid)
     return run_issuance(
         services,
         Order(

@@ -2,9 +2,10 @@
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.issuance import location_of
+from tiny_ca.application.recover import recover
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
-from tiny_ca.domain.errors import CertNotFound
+from tiny_ca.domain.errors import CertNotFound, StorageError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import Issuer
@@ -20,12 +21,18 @@ def open_issuer(
     Raises `CertNotFound` when there is none or the choice is open, `StorageError` when its
     files are missing, `ErrorLoadCert` when they can't be used.
     """
-    record = _find(services, common_name)
-    location = _location(services, record)
-    certificate = services.storage.read(location, ".pem")
-    return services.crypto.load_issuer(
-        certificate, services.storage.read(location, ".key"), passphrase
-    )
+    location = _location(services, _find(services, common_name))
+    try:
+        certificate, key = _read(services, location)
+    except StorageError:
+        # Whoever made it may have committed it, and not published its files yet.
+        recover(services)
+        certificate, key = _read(services, location)
+    return services.crypto.load_issuer(certificate, key, passphrase)
+
+
+def _read(services: Services, location: Location) -> tuple[bytes, bytes]:
+    return services.storage.read(location, ".pem"), services.storage.read(location, ".key")
 
 
 def _find(services: Services, common_name: str | None) -> CertificateRecord:

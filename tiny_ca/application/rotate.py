@@ -1,6 +1,6 @@
 """Replace a certificate by one with a new key."""
 
-from tiny_ca.application.issuance import Outcome, location_of
+from tiny_ca.application.issuance import Outcome, location_of, new_location
 from tiny_ca.application.issue import issue_successor
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
@@ -35,10 +35,11 @@ def rotate(
         raise ValidationCertError(
             f"The certificate {serial_number} is {status} and can't be rotated: issue a new one."
         )
-    location = location_of(services, old, config.file_name)
-    folder = old.cert_path if location is None else location.folder
+    former = location_of(services, old, config.file_name)
+    folder = old.cert_path if former is None else former.folder
+    location = new_location(services, config.file_name, folder, None)
     # An expired certificate needs no revocation, and its name is free for the next one.
     predecessor = old if status is CertificateStatus.VALID else None
     return issue_successor(
-        services, issuer, config, predecessor, folder, retry_key=retry_key, urls=urls
+        services, issuer, config, predecessor, location, retry_key=retry_key, urls=urls
     )

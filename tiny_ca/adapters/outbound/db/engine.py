@@ -1,12 +1,13 @@
 """Connecting: drivers, durability, and whose fault an error is."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
@@ -96,6 +97,48 @@ def _prepare(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        if not is_in_memory(engine.url):
+            _SameFile().watch(engine)
+
+
+class _SameFile:
+    """Notices that SQLite's file was moved away or replaced.
+
+    SQLite goes on with the file that it has open, which nobody else sees any more; a new
+    connection would start an empty one, and delete the log of the one that is gone.
+    """
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+
+    def watch(self, engine: Engine) -> None:
+        event.listen(engine, "do_connect", self._before_connecting)
+        event.listen(engine, "connect", self._connected)
+        event.listen(engine, "checkout", self._before_using)
+
+    def _before_connecting(self, *_: object) -> None:
+        self._identity()
+
+    def _connected(self, connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA database_list")
+        # Empty for a database that has no file.
+        self._path = cursor.fetchone()[2] or None
+        cursor.close()
+        record.info["tiny_ca_file"] = self._identity()
+
+    def _before_using(self, _connection: object, record: Any, _proxy: object) -> None:
+        if record.info.get("tiny_ca_file") != self._identity():
+            raise DisconnectionError("The database's file was replaced.")
+
+    def _identity(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            status = os.stat(self._path)
+        except OSError as error:
+            raise RegistryError(f"The registry's database is gone: {error}") from error
+        return status.st_dev, status.st_ino
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

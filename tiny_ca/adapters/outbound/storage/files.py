@@ -1,5 +1,6 @@
 """Durable file operations: nothing is reported done before it would survive a power loss."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from tiny_ca.domain.errors import StorageError
 
 __all__ = [
     "PUBLIC",
+    "locked",
     "make_folders",
     "move_into_place",
     "remove",
@@ -37,6 +39,17 @@ def sync_folder(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Have a folder's lock, which threads and processes respect, and which dies with its owner."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)
 

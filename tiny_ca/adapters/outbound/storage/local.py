@@ -1,5 +1,6 @@
 """`LocalStorage`: a folder of folders."""
 
+import errno
 import os
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tiny_ca.adapters.outbound.storage.base import BaseStorage, CryptoObject, Serializer
 from tiny_ca.adapters.outbound.storage.files import (
     PUBLIC,
+    locked,
     make_folders,
     move_into_place,
     remove,
@@ -38,6 +40,8 @@ __all__ = ["LocalStorage"]
 
 _STAGING = ".staging"
 _REPLACED = ".replaced"
+_IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+"""What `rename` says of a folder, or of a file or a link, that is there already."""
 
 
 class LocalStorage(BaseStorage):
@@ -106,9 +110,8 @@ class LocalStorage(BaseStorage):
         with storage_errors("Publishing files"):
             if staged.exists():
                 make_folders(folder.parent)
-                self._set_aside(folder, location.uuid)
                 try:
-                    move_into_place(staged, folder)
+                    self._put_in_place(staged, folder)
                 except FileNotFoundError:
                     # Another process recovered it between the two calls.
                     if not folder.exists():
@@ -141,7 +144,7 @@ class LocalStorage(BaseStorage):
     def delete(self, location: Location) -> None:
         """Remove a published folder; none is no error."""
         with storage_errors("Deleting files"):
-            remove(self._folder(location))
+            self._withdraw(self._folder(location))
 
     def find_folder(self, uuid: str) -> str | None:
         """Give the folder, relative to the base, that holds *uuid*; `None`: the base, or none."""
@@ -236,7 +239,7 @@ class LocalStorage(BaseStorage):
             warnings.warn(f"There is no folder {target} to delete.", UserWarning, stacklevel=2)
             return True
         with storage_errors("Deleting files"):
-            remove(target)
+            self._withdraw(target)
         self._logger.info("Deleted %s", target)
         return True
 
@@ -255,10 +258,28 @@ class LocalStorage(BaseStorage):
     def _staged(self, name: str) -> Path:
         return self._base / _STAGING / name
 
-    def _set_aside(self, folder: Path, uuid: str) -> None:
-        """Clear the way for an overwrite; if we die now, `recover` still publishes the new one."""
-        if folder.exists():
-            os.rename(folder, self._staged(uuid + _REPLACED))
+    def _put_in_place(self, staged: Path, folder: Path) -> None:
+        """Rename; what is in the way is set aside first, and if we die then, `recover` goes on."""
+        try:
+            move_into_place(staged, folder)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            # One at a time: the next one would set aside what this one has published.
+            with locked(staged.parent):
+                if staged.exists():
+                    replaced = self._staged(staged.name + _REPLACED)
+                    remove(replaced)
+                    os.rename(folder, replaced)
+                    move_into_place(staged, folder)
+
+    def _withdraw(self, folder: Path) -> None:
+        """Take a folder out of sight by one rename, then remove it; none is no error."""
+        withdrawn = self._staged(f"{uuid4()}{_REPLACED}")
+        make_folders(withdrawn.parent)
+        with suppress(FileNotFoundError):
+            move_into_place(folder, withdrawn)
+            remove(withdrawn)
 
 
 class StagedLocalFile:

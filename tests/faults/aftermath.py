@@ -1,0 +1,118 @@
+"""What has to hold after each operation, whether it was killed, failed or succeeded."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+
+from tests.faults.pki import ROOT, Folder, crl_number, leaf
+from tiny_ca import CertLifecycleManager
+from tiny_ca.domain.errors import NotUniqueCertOwner
+
+__all__ = ["OLD", "Aftermath", "settle"]
+
+OLD = "old.internal"
+NEW = "new.internal"
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """A folder after an operation, recovered, and the manager that has done so."""
+
+    prepared: Folder
+    folder: Folder
+    manager: CertLifecycleManager
+    reply: dict[str, Any]
+    """What the operation returned; empty if it was killed before."""
+
+    @property
+    def old(self) -> int:
+        return self.prepared.serial_of(OLD)
+
+    @property
+    def new(self) -> int | None:
+        """The serial number that the operation reserved, if it came that far."""
+        new = self.folder.statuses().keys() - self.prepared.statuses().keys()
+        assert len(new) <= 1
+        return next(iter(new), None)
+
+    def status(self, serial: int | None) -> str | None:
+        return None if serial is None else self.folder.statuses()[serial]
+
+    def bootstrap(self) -> None:
+        """The root is there, whole, or another one can be made."""
+        try:
+            self.manager.create_self_signed_ca(ROOT)
+        except NotUniqueCertOwner:
+            self.manager.open_ca()
+        else:
+            assert "serial" not in self.reply
+        factory = self.manager.factory
+        assert factory is not None
+        if "serial" in self.reply:
+            assert factory.certificate.serial_number == self.reply["serial"]
+        self.manager.issue_certificate(leaf(NEW))
+
+    def issue(self) -> None:
+        """What the caller has is there, and who tries again gets the name."""
+        status = self.status(self.new)
+        assert status in {None, "abandoned", "valid"}
+        if "serial" in self.reply:
+            assert (self.new, status) == (self.reply["serial"], "valid")
+        self.manager.open_ca()
+        self.manager.issue_certificate(leaf(NEW), is_overwrite=status == "valid")
+
+    def rotate(self) -> None:
+        """Exactly one of the two is valid, with its files: the new one, if the caller has it."""
+        statuses = (self.status(self.old), self.status(self.new))
+        assert statuses in {("valid", None), ("valid", "abandoned"), ("revoked", "valid")}
+        if "serial" in self.reply:
+            assert (self.new, statuses[1]) == (self.reply["serial"], "valid")
+        survivor = self.old if statuses[0] == "valid" else self.new
+        assert survivor in self.folder.published()
+        self.manager.open_ca()
+        self.manager.rotate_certificate(survivor, leaf(OLD))
+
+    overwrite = supersede = rotate
+
+    def revoke(self) -> None:
+        """It is revoked, or it is not; if the caller was told so, it is."""
+        status = self.status(self.old)
+        assert status in {"valid", "revoked"}
+        assert status == "revoked" or "is_revoked" not in self.reply
+        assert self.manager.revoke_certificate(self.old)
+        assert self.status(self.old) == "revoked"
+
+    def crl(self) -> None:
+        """`crl.pem` is a CRL of ours, the old one or the new one; the next number is higher."""
+        self.manager.open_ca()
+        factory = self.manager.factory
+        assert factory is not None
+        found = crl_number(self._current(factory.certificate))
+        signed = [
+            crl_number(x509.load_pem_x509_crl(path.read_bytes()))
+            for path in self.folder.path.glob("witness/*.crl")
+        ]
+        assert found in {1, *signed}
+        if "number" in self.reply:
+            assert found == self.reply["number"]
+        assert crl_number(self.manager.generate_crl()) > max(found, *signed, 1)
+        self._current(factory.certificate)
+
+    def _current(self, ca: x509.Certificate) -> x509.CertificateRevocationList:
+        crl = self.folder.crl()
+        assert crl.is_signature_valid(ca.public_key())
+        assert {entry.serial_number for entry in crl} == {
+            self.prepared.serial_of("revoked.internal")
+        }
+        return crl
+
+
+def settle(
+    prepared: Folder, folder: Folder, operation: str, reply: dict[str, Any]
+) -> None:
+    """Come as the next process, check everything, and do the operation again."""
+    with folder.manager() as manager:
+        folder.check(manager)
+        getattr(Aftermath(prepared, folder, manager, reply), operation)()
+        folder.check_settled()

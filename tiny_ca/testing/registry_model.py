@@ -1,0 +1,224 @@
+"""A registry in its simplest form: what the adapters' answers are compared with."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from cryptography import x509
+
+from tiny_ca.domain.errors import (
+    NotOnHold,
+    NotUniqueCertOwner,
+    RegistryError,
+    ReservationLost,
+    SerialNumberCollision,
+    TinyCAError,
+    ValidationCertError,
+)
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CertificateStatus,
+    CRLEntry,
+    CRLStamp,
+    Reservation,
+)
+from tiny_ca.domain.revocation import CRLReason, Revocation, owed_by_crl
+from tiny_ca.domain.revocation import revoke as revoke_rule
+from tiny_ca.domain.serial import CertType
+from tiny_ca.testing.samples import record_of
+
+__all__ = ["Refused", "RegistryModel"]
+
+PENDING, VALID = CertificateStatus.PENDING, CertificateStatus.VALID
+
+
+class Refused(Exception):
+    """The call has to raise one of *errors*, and to change nothing."""
+
+    def __init__(self, *errors: type[TinyCAError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+
+class RegistryModel:
+    """`ports.registry.Registry` as a list of rows that is always searched from end to end.
+
+    Raises `Refused` where a registry raises: when two errors are due, either may come.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[CertificateRecord] = []
+        self._claimants: set[int] = set()
+        """Indices of the rows that claim their names."""
+        self._published: dict[str, CRLStamp] = {}
+
+    def _find(self, serial: int) -> int | None:
+        found = [i for i, row in enumerate(self._rows) if row.serial_number == serial]
+        if len(found) > 1:
+            raise Refused(RegistryError)
+        return found[0] if found else None
+
+    def _holder(self, name: str, now: datetime) -> int | None:
+        """Give who claims *name*, if it is not over."""
+        holder = next((i for i in self._claimants if self._rows[i].common_name == name), None)
+        if holder is None or self._rows[holder].status_at(now) is CertificateStatus.EXPIRED:
+            return None
+        return holder
+
+    def _expire(self, name: str, now: datetime) -> None:
+        for i in list(self._claimants):
+            row = self._rows[i]
+            if row.common_name == name and row.status_at(now) is CertificateStatus.EXPIRED:
+                self._claimants.remove(i)
+                self._rows[i] = replace(row, status=CertificateStatus.EXPIRED)
+
+    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+        """Give the only row with this serial number."""
+        found = self._find(serial)
+        return None if found is None else self._rows[found]
+
+    def get_by_name(self, common_name: str) -> CertificateRecord | None:
+        """Give the valid row that claims the name."""
+        rows = [self._rows[i] for i in self._claimants]
+        found = [row for row in rows if row.common_name == common_name and row.status is VALID]
+        return found[0] if found else None
+
+    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
+        """Give the last row with this uuid."""
+        return next((row for row in reversed(self._rows) if row.uuid == uuid), None)
+
+    def reserve(self, reservation: Reservation) -> None:
+        """Add a pending row."""
+        row, now = record_of(reservation, PENDING), reservation.created_at
+        predecessor, errors = self._predecessor(reservation)
+        inherits = predecessor is not None and predecessor == self._holder(row.common_name, now)
+        self._add(row, now, *errors, claims=not inherits)
+
+    def _predecessor(self, reservation: Reservation) -> tuple[int | None, list[type[TinyCAError]]]:
+        if reservation.predecessor is None:
+            return None, []
+        try:
+            return self._find(reservation.predecessor), []
+        except Refused as refused:
+            return None, [*refused.errors]
+
+    def _add(
+        self, row: CertificateRecord, now: datetime, *due: type[TinyCAError], claims: bool
+    ) -> None:
+        errors = [*due]
+        key = row.issuer_id, row.serial_number
+        if any((other.issuer_id, other.serial_number) == key for other in self._rows):
+            errors.append(SerialNumberCollision)
+        if claims and self._holder(row.common_name, now) is not None:
+            errors.append(NotUniqueCertOwner)
+        if errors:
+            raise Refused(*errors)
+        self._expire(row.common_name, now)
+        if claims:
+            self._claimants.add(len(self._rows))
+        self._rows.append(row)
+
+    def _pending(self, issuer_id: str, serial_number: int) -> int | None:
+        for i, row in enumerate(self._rows):
+            if (row.issuer_id, row.serial_number, row.status) == (
+                issuer_id,
+                serial_number,
+                PENDING,
+            ):
+                return i
+        return None
+
+    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
+        """Make the row valid, and its predecessor superseded."""
+        mine = self._pending(reservation.issuer_id, reservation.serial_number)
+        old, errors = self._predecessor(reservation)
+        if mine is None:
+            errors.append(ReservationLost)
+        if reservation.predecessor is not None and (
+            old is None or self._rows[old].status is not VALID
+        ):
+            errors.append(ValidationCertError)
+        if errors or mine is None:
+            raise Refused(*errors)
+        self._rows[mine] = record_of(reservation, VALID, certificate)
+        if old is not None:
+            if old in self._claimants and (self._rows[old].common_name == reservation.common_name):
+                self._claimants.add(mine)
+            self._revoke(old, CRLReason.SUPERSEDED, at)
+
+    def abandon(self, issuer_id: str, serial_number: int) -> bool:
+        """Close a pending row."""
+        mine = self._pending(issuer_id, serial_number)
+        if mine is None:
+            return False
+        self._rows[mine] = replace(self._rows[mine], status=CertificateStatus.ABANDONED)
+        self._claimants.discard(mine)
+        return True
+
+    def register(
+        self, certificate: x509.Certificate, reservation: Reservation, at: datetime
+    ) -> None:
+        """Add a valid row, of a certificate that says what *reservation* does."""
+        row = record_of(reservation, VALID, certificate)
+        self._add(replace(row, cert_path=None, file_name=None), at, claims=True)
+
+    def _revoke(self, i: int, reason: CRLReason, at: datetime) -> None:
+        revocation = revoke_rule(self._rows[i].revocation, reason, at)
+        self._write(i, CertificateStatus.REVOKED, revocation)
+        self._claimants.discard(i)
+
+    def _write(self, i: int, status: CertificateStatus, revocation: Revocation | None) -> None:
+        self._rows[i] = replace(
+            self._rows[i],
+            status=status,
+            revocation_date=revocation and revocation.revocation_date,
+            revocation_reason=revocation and revocation.reason,
+        )
+
+    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+        """Revoke."""
+        found = self._find(serial_number)
+        if found is not None:
+            self._revoke(found, reason, at)
+        return found is not None
+
+    def release(self, serial_number: int, at: datetime) -> bool:
+        """Lift a hold."""
+        found = self._find(serial_number)
+        if found is None:
+            return False
+        row = self._rows[found]
+        if row.revocation is None or not row.revocation.is_hold:
+            raise Refused(NotOnHold)
+        self._expire(row.common_name, at)
+        is_signed = row.certificate_pem is not None
+        self._write(found, VALID if is_signed else CertificateStatus.ABANDONED, None)
+        if is_signed and self._holder(row.common_name, at) is None:
+            self._claimants.add(found)
+        return True
+
+    def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
+        """Give pending rows."""
+        return (r for r in self._rows if r.status is PENDING and r.created_at < created_before)
+
+    def authorities(self) -> Iterator[CertificateRecord]:
+        """Give valid rows of CAs."""
+        return (r for r in self._rows if r.status is VALID and r.cert_type is CertType.CA)
+
+    def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
+        """Give what is owed."""
+        stamp = self._published.get(issuer_id)
+        last = None if stamp is None else stamp.this_update
+        for row in self._rows:
+            held = row.revocation
+            if row.issuer_id == issuer_id and held and owed_by_crl(held, row.not_after, last):
+                yield CRLEntry(row.serial_number, held.revocation_date, held.reason)
+
+    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+        """Record the stamp, unless one with its number or a higher one is recorded."""
+        published = self._published.get(issuer_id)
+        if published is not None and published.number >= stamp.number:
+            return False
+        swap()
+        self._published[issuer_id] = stamp
+        return True

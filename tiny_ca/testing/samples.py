@@ -1,0 +1,166 @@
+"""What the contracts work with: a CA, what it reserves and signs, and a moment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from threading import Barrier
+from typing import Any, TypeVar
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tiny_ca.adapters.outbound.crypto import CryptographyBackend
+from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
+from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.names import SubjectName
+from tiny_ca.domain.plan import CertificatePlan, KeyUsage, RootRequest, plan_root
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location, Reservation
+from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.crypto import PrivateKey
+from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.registry import Registry
+
+__all__ = [
+    "HOUR",
+    "NOW",
+    "P256",
+    "SampleCA",
+    "at_once",
+    "leaf_plan",
+    "record_of",
+    "root_plan",
+    "sample_key",
+]
+
+T = TypeVar("T")
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+"""When the contracts' stories begin."""
+HOUR = timedelta(hours=1)
+P256 = KeySpec(KeyAlgorithm.P256)
+
+
+@cache
+def sample_key(which: int = 0) -> PrivateKey:
+    """Give a P-256 key: the same one for the same number."""
+    return CryptographyBackend().generate_private_key(P256)
+
+
+def root_plan(common_name: str = "Contract CA", key: KeySpec = P256) -> CertificatePlan:
+    """Plan a CA's own certificate, 3650 days from `NOW`."""
+    subject = SubjectName(common_name, organization="ACME", country="UA")
+    return plan_root(RootRequest(subject, key), NOW, random_bits=1)
+
+
+def leaf_plan(serial_number: int = 1, common_name: str = "leaf.example") -> CertificatePlan:
+    """Plan an end entity's certificate, 30 days from `NOW`."""
+    return CertificatePlan(
+        subject=SubjectName(common_name),
+        serial_number=serial_number,
+        cert_type=CertType.SERVICE,
+        key=P256,
+        validity=Validity(NOW, NOW + timedelta(days=30)),
+        key_usage=frozenset({KeyUsage.DIGITAL_SIGNATURE}),
+    )
+
+
+class SampleCA:
+    """A P-256 CA of its own, with the reservations and certificates that are its."""
+
+    def __init__(self, common_name: str = "Contract CA") -> None:
+        crypto = CryptographyBackend()
+        self.key = crypto.generate_private_key(P256)
+        certificate = crypto.self_sign(root_plan(common_name), self.key)
+        self.issuer: Issuer = crypto.issuer(certificate, self.key)
+
+    @property
+    def issuer_id(self) -> str:
+        """The registry's name for it."""
+        return self.issuer.issuer_id
+
+    def reservation(
+        self,
+        serial_number: int,
+        common_name: str,
+        *,
+        cert_type: CertType = CertType.SERVICE,
+        not_after: datetime = NOW + 24 * HOUR,
+        created_at: datetime = NOW,
+        uuid: str | None = None,
+        predecessor: int | None = None,
+    ) -> Reservation:
+        """Describe a row, valid from an hour before `NOW`."""
+        return Reservation(
+            serial_number=serial_number,
+            issuer_id=self.issuer_id,
+            common_name=common_name,
+            cert_type=cert_type,
+            validity=Validity(NOW - HOUR, not_after),
+            location=Location(uuid or f"uuid-{serial_number}", "file", "some/folder"),
+            created_at=created_at,
+            predecessor=predecessor,
+        )
+
+    def certificate(self, reservation: Reservation) -> x509.Certificate:
+        """Sign what was reserved."""
+        plan = CertificatePlan(
+            subject=SubjectName(reservation.common_name),
+            serial_number=reservation.serial_number,
+            cert_type=reservation.cert_type,
+            key=P256,
+            validity=reservation.validity,
+            key_usage=frozenset({KeyUsage.DIGITAL_SIGNATURE}),
+        )
+        return self.issuer.sign_certificate(plan, sample_key().public_key())
+
+    def commit(self, registry: Registry, reservation: Reservation, at: datetime = NOW) -> None:
+        """Sign what was reserved, and commit it."""
+        registry.commit(reservation, self.certificate(reservation), at)
+
+    def issue(
+        self, registry: Registry, serial_number: int, common_name: str, **changes: Any
+    ) -> Reservation:
+        """Reserve and commit."""
+        reservation = self.reservation(serial_number, common_name, **changes)
+        registry.reserve(reservation)
+        self.commit(registry, reservation, reservation.created_at)
+        return reservation
+
+
+def record_of(
+    reservation: Reservation, status: CertificateStatus, certificate: x509.Certificate | None = None
+) -> CertificateRecord:
+    """Give the record that a registry has to give of *reservation*."""
+    pem = None if certificate is None else certificate.public_bytes(Encoding.PEM).decode()
+    return CertificateRecord(
+        serial_number=reservation.serial_number,
+        issuer_id=reservation.issuer_id,
+        common_name=reservation.common_name,
+        cert_type=reservation.cert_type,
+        status=status,
+        not_before=reservation.validity.not_before,
+        not_after=reservation.validity.not_after,
+        uuid=reservation.location.uuid,
+        cert_path=reservation.location.folder,
+        file_name=reservation.location.file_name,
+        created_at=reservation.created_at,
+        certificate_pem=pem,
+        revocation_date=None,
+        revocation_reason=None,
+    )
+
+
+def at_once(threads: int, work: Callable[[int], T]) -> list[T | Exception]:
+    """Run *work* in threads that start together; give what each returned or raised."""
+    start = Barrier(threads)
+
+    def run(index: int) -> T | Exception:
+        start.wait(30)
+        try:
+            return work(index)
+        except Exception as error:  # noqa: BLE001
+            return error
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
