@@ -1,6 +1,6 @@
 """The one way in which a certificate comes to be: reserve, sign, stage, commit, publish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cryptography import x509
 
+from tiny_ca.application.runner import in_threads
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import SerialNumberCollision, TinyCAError, UnsafePath
 from tiny_ca.domain.lifetime import utc_seconds
@@ -17,7 +18,17 @@ from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.storage import Artefacts
 
-__all__ = ["Order", "Outcome", "location_of", "new_location", "run_issuance"]
+__all__ = [
+    "Order",
+    "Outcome",
+    "Prepared",
+    "location_of",
+    "new_location",
+    "prepare",
+    "publish",
+    "run_issuance",
+    "undo",
+]
 
 _COLLISIONS_TO_TAKE = 5
 
@@ -37,6 +48,13 @@ class Order:
     retry_key: RetryKey | None = None
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
+
+
+class Prepared(NamedTuple):
+    """A certificate that is signed and staged, and waits for its commit."""
+
+    reservation: Reservation
+    artefacts: Artefacts
 
 
 class Outcome(NamedTuple):
@@ -69,67 +87,101 @@ def location_of(services: Services, record: CertificateRecord, file_name: str) -
         return None
 
 
-def run_issuance(services: Services, order: Order) -> Outcome:
-    """Carry out an order.
+def run_issuance(services: Services, orders: Sequence[Order]) -> list[Outcome]:
+    """Carry out orders, all or none: two transactions, however many they are.
 
-    Up to the commit, a failure leaves nothing but a closed row.  From it on the certificate
-    is issued: `recover` publishes its files if this process could not.
+    Up to the commit, a failure leaves nothing but closed rows.  From it on the certificates
+    are issued: `recover` publishes their files if this process could not.
     """
-    if not order.replaces_files:
-        services.storage.check_vacant(order.location)
-    plan, reservation = _reserve(services, order)
+    prepared = prepare(services, orders)
     try:
-        artefacts = _sign(services, order, plan)
-        services.storage.stage(order.location, artefacts, replaces=order.replaces_files)
-        services.registry.commit(
-            reservation, artefacts.certificate, utc_seconds(services.clock.now())
+        signed = [(one.reservation, one.artefacts.certificate) for one in prepared]
+        services.registry.commit(signed, utc_seconds(services.clock.now()))
+    except BaseException as error:
+        undo(services, [one.reservation for one in prepared], error)
+        raise
+    return [publish(services, one) for one in prepared]
+
+
+def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
+    """Reserve, sign and stage: everything up to the commit."""
+    for order in orders:
+        if not order.replaces_files:
+            services.storage.check_vacant(order.location)
+    reserved = _reserve(services, orders)
+    try:
+        return in_threads(
+            lambda pair: _sign_and_stage(services, *pair),
+            list(zip(orders, reserved, strict=True)),
+            is_heavy=any(order.key is None and order.plan.key.is_heavy for order in orders),
         )
     except BaseException as error:
-        _undo(services, reservation, error)
+        undo(services, [reservation for _, reservation in reserved], error)
         raise
-    return Outcome(artefacts, services.storage.publish(order.location))
 
 
-def _reserve(services: Services, order: Order) -> tuple[CertificatePlan, Reservation]:
-    """Reserve a serial number, and another one while the registry knows it already."""
-    plan = order.plan
-    for attempt in range(_COLLISIONS_TO_TAKE + 1):
-        reservation = Reservation(
+def publish(services: Services, prepared: Prepared) -> Outcome:
+    """Make a committed certificate's files visible."""
+    return Outcome(prepared.artefacts, services.storage.publish(prepared.reservation.location))
+
+
+def _reserve(
+    services: Services, orders: Sequence[Order]
+) -> list[tuple[CertificatePlan, Reservation]]:
+    """Reserve serial numbers, and other ones while the registry knows one of them already."""
+    plans = [order.plan for order in orders]
+    for _ in range(_COLLISIONS_TO_TAKE):
+        try:
+            return _try_to_reserve(services, orders, plans)
+        except SerialNumberCollision:
+            plans = [
+                plan.with_random_bits(services.entropy.random_bits(RANDOM_BITS)) for plan in plans
+            ]
+    return _try_to_reserve(services, orders, plans)
+
+
+def _try_to_reserve(
+    services: Services, orders: Sequence[Order], plans: Sequence[CertificatePlan]
+) -> list[tuple[CertificatePlan, Reservation]]:
+    now = services.clock.now()
+    reservations = [
+        Reservation(
             serial_number=plan.serial_number,
             issuer_id=order.issuer_id,
             common_name=plan.subject.common_name,
             cert_type=plan.cert_type,
             validity=plan.validity,
             location=order.location,
-            created_at=services.clock.now(),
+            created_at=now,
             predecessor=order.predecessor,
             retry_key=order.retry_key,
         )
-        try:
-            services.registry.reserve(reservation)
-        except SerialNumberCollision:
-            if attempt == _COLLISIONS_TO_TAKE:
-                raise
-            plan = plan.with_random_bits(services.entropy.random_bits(RANDOM_BITS))
-        else:
-            break
-    return plan, reservation
+        for order, plan in zip(orders, plans, strict=True)
+    ]
+    services.registry.reserve(reservations)
+    return list(zip(plans, reservations, strict=True))
 
 
-def _sign(services: Services, order: Order, plan: CertificatePlan) -> Artefacts:
+def _sign_and_stage(
+    services: Services, order: Order, reserved: tuple[CertificatePlan, Reservation]
+) -> Prepared:
+    plan, reservation = reserved
     key = order.key or services.crypto.generate_private_key(plan.key)
     csr = services.crypto.sign_request(plan.subject, key) if order.with_csr else None
-    return Artefacts(order.sign(plan, key), key, csr)
+    artefacts = Artefacts(order.sign(plan, key), key, csr)
+    services.storage.stage(order.location, artefacts, replaces=order.replaces_files)
+    return Prepared(reservation, artefacts)
 
 
-def _undo(services: Services, reservation: Reservation, error: BaseException) -> None:
-    """Close the row, then remove the files: in that order, since a valid row needs its files.
+def undo(services: Services, reservations: Sequence[Reservation], error: BaseException) -> None:
+    """Close rows, then remove files: in that order, since a valid row needs its files.
 
-    When the row turns out to be committed after all, the files stay for `recover`.  What
-    fails here is noted on *error*; `recover` does it later.
+    When a row turns out to be committed after all, its files stay for `recover`.  What fails
+    here is noted on *error*; `recover` does it later.
     """
-    try:
-        if services.registry.abandon(reservation.issuer_id, reservation.serial_number):
-            services.storage.discard(reservation.location.uuid)
-    except TinyCAError as second:
-        error.add_note(f"Left for recover(): {second}")
+    for reservation in reservations:
+        try:
+            if services.registry.abandon(reservation.issuer_id, reservation.serial_number):
+                services.storage.discard(reservation.location.uuid)
+        except TinyCAError as second:
+            error.add_note(f"Left for recover(): {second}")

@@ -1,7 +1,9 @@
 """Replace a certificate by one with a new key."""
 
-from tiny_ca.application.issuance import Outcome, location_of
-from tiny_ca.application.issue import issue_successor
+from dataclasses import replace
+
+from tiny_ca.application.issuance import Outcome, location_of, run_issuance
+from tiny_ca.application.issue import order_leaf
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import CertNotFound, ValidationCertError
@@ -38,7 +40,10 @@ def rotate(
     location = location_of(services, old, config.file_name)
     folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.
-    predecessor = old if status is CertificateStatus.VALID else None
-    return issue_successor(
-        services, issuer, config, predecessor, folder, retry_key=retry_key, urls=urls
+    order = replace(
+        order_leaf(services, issuer, config, folder, urls=urls),
+        predecessor=serial_number if status is CertificateStatus.VALID else None,
+        retry_key=retry_key,
     )
+    [outcome] = run_issuance(services, [order])
+    return outcome
