@@ -173,15 +173,21 @@ def _sign_and_stage(
     return Prepared(reservation, artefacts)
 
 
-def undo(services: Services, reservations: Sequence[Reservation], error: BaseException) -> None:
+def undo(
+    services: Services,
+    reservations: Sequence[Reservation],
+    error: BaseException | None = None,
+) -> None:
     """Close rows, then remove files: in that order, since a valid row needs its files.
 
     When a row turns out to be committed after all, its files stay for `recover`.  What fails
-    here is noted on *error*; `recover` does it later.
+    here is noted on *error*, if there is one, and `recover` does it later.
     """
     for reservation in reservations:
         try:
             if services.registry.abandon(reservation.issuer_id, reservation.serial_number):
                 services.storage.discard(reservation.location.uuid)
         except TinyCAError as second:
+            if error is None:
+                raise
             error.add_note(f"Left for recover(): {second}")

@@ -20,6 +20,10 @@ class Registry(Protocol):
     Every method is one transaction, durable when it returns, and raises `RegistryError` when
     the database fails: never an empty answer.  A common name has at most one certificate
     that claims it: valid, or pending without a predecessor of that name.
+
+    What takes *within* can be part of a transaction that the caller owns, of a kind that the
+    adapter names: it is durable when the caller commits, and undone when it rolls back.  An
+    adapter that has no such thing raises `InvalidRequest`.
     """
 
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
@@ -51,7 +55,12 @@ class Registry(Protocol):
         """
         ...
 
-    def commit(self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime) -> None:
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
         """Make the rows `valid` and, in the same transaction, supersede predecessors *at*.
 
         All or none.  Raises `ReservationLost` if a row is not pending any more,
@@ -72,7 +81,9 @@ class Registry(Protocol):
         """
         ...
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Revoke as `domain.revocation.revoke` says and give up the claim.
 
         False if there is no such certificate.  Raises `InvalidRevocationReason`.

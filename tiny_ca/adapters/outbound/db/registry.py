@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db import queries, transactions
 from tiny_ca.adapters.outbound.db.engine import registry_errors
@@ -39,7 +40,10 @@ def _after(
 
 
 class SQLRegistry:
-    """The registry's methods, each one transaction of a `Runner`."""
+    """The registry's methods, each one transaction of a `Runner`.
+
+    *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.
+    """
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -49,9 +53,11 @@ class SQLRegistry:
         with registry_errors():
             return self._runner.run(work)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def _write(self, work: Callable[[Connection], T], within: object = None) -> T:
         with registry_errors():
-            return self._runner.run(work, write=True)
+            if within is None:
+                return self._runner.run(work, write=True)
+            return work(_connection_of(within))
 
     def _pages(self, page: Callable[[Connection, int], tuple[list[T], int | None]]) -> Iterator[T]:
         after: int | None = 0
@@ -109,9 +115,14 @@ class SQLRegistry:
         )
         self._insert(wanted, partial(transactions.reserve, reservations=reservations))
 
-    def commit(self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime) -> None:
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
-        self._write(partial(transactions.commit, signed=signed, at=at))
+        self._write(partial(transactions.commit, signed=signed, at=at), within)
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row; false if it is not pending."""
@@ -141,11 +152,12 @@ class SQLRegistry:
             ),
         )
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Revoke; false if there is no such certificate."""
-        return self._write(
-            partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
-        )
+        work = partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
+        return self._write(work, within)
 
     def release(self, serial_number: int, at: datetime) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
@@ -173,3 +185,15 @@ class SQLRegistry:
         return self._write(
             partial(transactions.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap)
         )
+
+
+def _connection_of(within: object) -> Connection:
+    """Give the connection of a Session or Connection whose transaction the caller owns."""
+    if isinstance(within, Connection):
+        return within
+    if isinstance(within, Session):
+        return within.connection()
+    raise InvalidRequest(
+        f"A transaction is a SQLAlchemy Session or Connection, not a {type(within).__name__}; "
+        "of an AsyncSession, pass the one that run_sync gives."
+    )

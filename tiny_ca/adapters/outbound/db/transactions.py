@@ -123,9 +123,13 @@ def commit(
     signed: Sequence[tuple[Reservation, x509.Certificate]],
     at: datetime,
 ) -> None:
-    """See `ports.registry.Registry.commit`."""
-    claims = [
-        (reservation, _supersede(connection, reservation.predecessor, at))
+    """See `ports.registry.Registry.commit`.
+
+    Everything is looked at before anything is written: in a transaction of the caller's, what
+    was written before an error would stay.
+    """
+    predecessors = [
+        (reservation, _predecessor(connection, reservation.predecessor))
         for reservation, _ in signed
         if reservation.predecessor is not None
     ]
@@ -145,29 +149,27 @@ def commit(
             "The reservation was closed before its certificate was ready: issue again, or "
             "recover with a longer limit."
         )
-    for reservation, claim in claims:
-        if claim == reservation.common_name:
+    for reservation, predecessor in predecessors:
+        _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
+        if predecessor.name_claim == reservation.common_name:
             connection.execute(
                 update(certificates)
                 .where(
                     _c.serial_number == str(reservation.serial_number),
                     _c.issuer_id == reservation.issuer_id,
                 )
-                .values(name_claim=claim)
+                .values(name_claim=reservation.common_name)
             )
 
 
-def _supersede(connection: Connection, predecessor: int, at: datetime) -> str | None:
-    """Revoke the predecessor; give the claim that it held."""
-    row = row_by_serial(connection, predecessor, for_update=True)
+def _predecessor(connection: Connection, serial_number: int) -> Row[Any]:
+    row = row_by_serial(connection, serial_number, for_update=True)
     if row is None or row.status != VALID:
         status = "gone" if row is None else row.status
         raise ValidationCertError(
             f"The certificate to replace is {status} by now: nothing was issued."
         )
-    _write_revocation(connection, row, CRLReason.SUPERSEDED, at)
-    claim: str | None = row.name_claim
-    return claim
+    return row
 
 
 def abandon(connection: Connection, issuer_id: str, serial_number: int) -> bool:

@@ -25,7 +25,12 @@ class NoRegistry:
     def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Do nothing: the random bits alone keep serial numbers apart."""
 
-    def commit(self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime) -> None:
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
         """Do nothing."""
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
@@ -58,7 +63,9 @@ class NoRegistry:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 

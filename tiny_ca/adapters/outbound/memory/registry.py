@@ -145,8 +145,14 @@ class MemoryRegistry:
             self._rows[key] = replace(row, status=CertificateStatus.EXPIRED)
             del self._claims[common_name]
 
-    def commit(self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime) -> None:
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
+        _refuse(within)
         with self._all_or_none():
             for reservation, certificate in signed:
                 self._commit(reservation, certificate, at)
@@ -223,8 +229,11 @@ class MemoryRegistry:
         )
         self._give_up_claim(row)
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Revoke; false if there is no such certificate."""
+        _refuse(within)
         with self._lock:
             row = self.get_by_serial(serial_number)
             if row is not None:
@@ -301,3 +310,8 @@ class MemoryRegistry:
 
 def _key(row: CertificateRecord) -> _Key:
     return row.issuer_id, row.serial_number
+
+
+def _refuse(within: object) -> None:
+    if within is not None:
+        raise InvalidRequest("A registry in memory has no transactions to be part of.")
