@@ -87,8 +87,16 @@ class PostgreSQL:
                     parent.chmod(0o755)
             shutil.chown(folder, **user)
         initdb = run(
-            "initdb", "-D", cluster.folder, "-U", "postgres", "-A", "trust", "--no-sync",
-            cwd=folder, **user,
+            "initdb",
+            "-D",
+            cluster.folder,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+            cwd=folder,
+            **user,
         )
         assert initdb.returncode == 0, initdb.stderr
         name = program("postgres")

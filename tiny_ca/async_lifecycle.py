@@ -92,6 +92,8 @@ class AsyncCertLifecycleManager:
     create_self_signed_ca = _awaited(CertLifecycleManager.create_self_signed_ca)
     open_ca = _awaited(CertLifecycleManager.open_ca)
     issue_certificate = _awaited(CertLifecycleManager.issue_certificate)
+    prepare_certificate = _awaited(CertLifecycleManager.prepare_certificate)
+    issue_many = _awaited(CertLifecycleManager.issue_many)
     rotate_certificate = _awaited(CertLifecycleManager.rotate_certificate)
     revoke_certificate = _awaited(CertLifecycleManager.revoke_certificate)
     release_certificate = _awaited(CertLifecycleManager.release_certificate)

@@ -1,5 +1,6 @@
 """`CertLifecycleManager`: the synchronous face, one method a use-case."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from logging import Logger, getLogger
 from pathlib import Path
@@ -17,6 +18,7 @@ from tiny_ca.adapters.outbound.system import SystemClock, SystemEntropy
 from tiny_ca.application import (
     bootstrap,
     issue,
+    join,
     once,
     open_issuer,
     publish_crl,
@@ -25,6 +27,7 @@ from tiny_ca.application import (
     rotate,
     verify,
 )
+from tiny_ca.application.join import PreparedCertificate
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.requests import CAConfig, ClientConfig
 from tiny_ca.application.services import Services
@@ -187,6 +190,30 @@ class CertLifecycleManager:
         )
         return self._issued("Issued", outcome.artefacts)
 
+    def issue_many(
+        self,
+        configs: Sequence[ClientConfig],
+        cert_path: str | Path | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> list[Issued]:
+        """Issue certificates with new keys, all or none, in two transactions.
+
+        Gives what `issue_certificate` gives, in the order of *configs*, and raises as it does.
+        """
+        services, issuer = self._ready(), self._issuer()
+        if not configs:
+            return []
+        outcomes = once.once_for_all(
+            services,
+            idempotency_key,
+            [(issuer.issuer_id, one.model_dump(mode="json"), cert_path) for one in configs],
+            lambda retry_keys: issue.issue_many(
+                services, issuer, configs, cert_path, retry_keys=retry_keys, urls=self._urls
+            ),
+        )
+        return [self._issued("Issued", outcome.artefacts) for outcome in outcomes]
+
     def rotate_certificate(
         self, serial: int, config: ClientConfig, *, idempotency_key: str | None = None
     ) -> Issued:
@@ -207,15 +234,44 @@ class CertLifecycleManager:
         )
         return self._issued(f"Rotated {serial} to", outcome.artefacts)
 
+    def prepare_certificate(
+        self,
+        config: ClientConfig,
+        cert_path: str | Path | None = None,
+        uuid_str: str | None = None,
+    ) -> PreparedCertificate:
+        """Issue a certificate as part of a transaction of your own.
+
+            with ca.prepare_certificate(config) as prepared:
+                with Session(engine) as session, session.begin():
+                    session.add(Device(serial_number=str(prepared.serial_number)))
+                    prepared.join(session)
+            certificate, private_key, csr = prepared.issued
+
+        It is reserved and signed when the block begins, valid when your transaction commits,
+        and its files appear when the block ends.  If the transaction did not commit, nothing
+        is issued.  If the process dies in between, `recover` publishes or undoes it.  Begin
+        the transaction inside the block: SQLite has one writer.
+        """
+        return join.prepare_leaf(
+            self._with_registry(), self._issuer(), config, cert_path, uuid_str, urls=self._urls
+        )
+
     def revoke_certificate(
-        self, serial: int, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
+        self,
+        serial: int,
+        reason: x509.ReasonFlags = x509.ReasonFlags.unspecified,
+        *,
+        within: object = None,
     ) -> bool:
         """Revoke a certificate, durably; `generate_crl` tells the world.
+
+        With *within*, a SQLAlchemy Session or Connection, it is revoked when you commit.
 
         True: it is revoked now, whether or not it was before (the first reason and date
         stay).  False: the registry does not know it.  Raises `InvalidRevocationReason`.
         """
-        is_revoked = revoke.revoke(self._with_registry(), serial, CRLReason(reason.value))
+        is_revoked = revoke.revoke(self._with_registry(), serial, CRLReason(reason.value), within)
         self._logger.info("Revoked %s (%s): %s", serial, reason.value, is_revoked)
         return is_revoked
 

@@ -64,14 +64,14 @@ class OfADatabase(RegistryContract):
     ) -> None:
         """Every method is durable when it returns, and numbers rise across processes."""
         ca.issue(registry, 1, "a", not_after=NOW)
-        registry.reserve(ca.reservation(2, "b"))
+        registry.reserve([ca.reservation(2, "b")])
         numbers = [registry.next_crl_number(ca.issuer_id) for _ in range(2)]
         other = SyncDBHandler(url)
         try:
             assert other.get_by_name("a") == registry.get_by_serial(1)
             assert list(other.pending(NOW + HOUR)) == [registry.get_by_serial(2)]
             with pytest.raises(NotUniqueCertOwner):
-                other.reserve(ca.reservation(3, "b"))
+                other.reserve([ca.reservation(3, "b")])
             numbers.append(other.next_crl_number(ca.issuer_id))
             numbers.append(registry.next_crl_number(ca.issuer_id))
             assert numbers == sorted(set(numbers))
@@ -89,7 +89,7 @@ class OfADatabase(RegistryContract):
         "get_by_serial": lambda registry, _: registry.get_by_serial(1),
         "get_by_name": lambda registry, _: registry.get_by_name("a"),
         "get_by_uuid": lambda registry, _: registry.get_by_uuid("uuid-1"),
-        "reserve": lambda registry, ca: registry.reserve(ca.reservation(2, "b")),
+        "reserve": lambda registry, ca: registry.reserve([ca.reservation(2, "b")]),
         "commit": lambda registry, ca: ca.commit(registry, ca.reservation(1, "a")),
         "abandon": lambda registry, ca: registry.abandon(ca.issuer_id, 1),
         "register": lambda registry, ca: registry.register(
@@ -109,7 +109,7 @@ class OfADatabase(RegistryContract):
     def test_a_failing_database_is_no_empty_answer(
         self, registry: Registry, url: str, ca: SampleCA
     ) -> None:
-        registry.reserve(ca.reservation(1, "a"))
+        registry.reserve([ca.reservation(1, "a")])
         rename(url, *((table, f"lost_{table}") for table in TABLES))
         try:
             answers = {}

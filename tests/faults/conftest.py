@@ -22,5 +22,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """A CA to copy: one valid certificate, one revoked, one CRL; nobody has it open."""
     folder = Folder(tmp_path_factory.mktemp("prepared") / "ca")
     folder.path.mkdir()
-    prepare(folder.path)
+    with folder.manager() as manager:
+        prepare(manager)
     return folder

@@ -34,14 +34,13 @@ def manager_of(folder: Path, *, opened: bool = False) -> CertLifecycleManager:
     return manager
 
 
-def prepare(folder: Path) -> None:
+def prepare(manager: CertLifecycleManager) -> None:
     """Make a CA with one valid certificate, a revoked one, and a CRL that says so."""
-    with manager_of(folder) as manager:
-        manager.create_self_signed_ca(ROOT)
-        for name, (parent, uuid) in LEAVES.items():
-            certificate, _, _ = manager.issue_certificate(leaf(name), parent, uuid)
-        manager.revoke_certificate(certificate.serial_number)
-        manager.generate_crl()
+    manager.create_self_signed_ca(ROOT)
+    for name, (parent, uuid) in LEAVES.items():
+        certificate, _, _ = manager.issue_certificate(leaf(name), parent, uuid)
+    manager.revoke_certificate(certificate.serial_number)
+    manager.generate_crl()
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,9 @@ class Folder:
             return {}
         with closing(sqlite3.connect(database)) as connection:
             try:
-                rows = connection.execute("SELECT serial_number, status FROM certificates ORDER BY id")
+                rows = connection.execute(
+                    "SELECT serial_number, status FROM certificates ORDER BY id"
+                )
             except sqlite3.OperationalError as error:
                 assert "no such table" in str(error)
                 return {}

@@ -23,9 +23,7 @@ def test_a_death_at_any_system_call_loses_nothing(
         options = ("-e", f"trace={point.call}", "-e", f"inject={point}:signal=SIGKILL")
         with copied(prepared, tmp_path, operation) as folder:
             try:
-                run = server.run(
-                    folder.path, operation, *options, old=prepared.serial_of(OLD)
-                )
+                run = server.run(folder.path, operation, *options, old=prepared.serial_of(OLD))
                 assert run.is_killed
                 settle(prepared, folder, operation, run.reply)
             except BaseException as error:

@@ -46,7 +46,9 @@ class Run:
         return self.replies[0] if self.replies else {}
 
     def counts(self) -> Counter[str]:
-        return Counter(match[1] for line in self.calls if (match := re.match(r"\d+ +(\w+)\(", line)))
+        return Counter(
+            match[1] for line in self.calls if (match := re.match(r"\d+ +(\w+)\(", line))
+        )
 
 
 class Server:

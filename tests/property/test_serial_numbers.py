@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.property import der
@@ -174,11 +174,12 @@ class TestSerialGenerator:
             generator.generate(number, cert_type)
         assert generator.generate("first", cert_type) & 0xFFFF_FFFF_FFFF == 1
 
-    @settings(max_examples=100)
     @given(
         st.lists(
             st.tuples(
-                st.integers(0, 12) | st.integers(0, 2**48 - 1) | st.sampled_from("abc"), cert_types
+                # Few enough to meet: names count up from one, over integers that are taken.
+                st.integers(0, 5) | st.sampled_from("abc"),
+                st.sampled_from([CertType.USER, CertType.SERVICE]),
             ),
             max_size=40,
         )

@@ -127,10 +127,6 @@ def test_a_table_that_is_dropped_under_an_open_connection(world: World) -> None:
                 operation()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a pooled SQLite connection goes on writing to the file that was deleted",
-)
 @pytest.mark.parametrize("damage", [_delete, _replace_by_garbage])
 def test_a_file_that_goes_away_under_an_open_connection(
     world: World, damage: Callable[[World], None]

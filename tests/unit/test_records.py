@@ -45,7 +45,9 @@ def test_one_that_has_not_begun_is_valid_to_the_registry():
     assert record().status_at(START - timedelta(days=1)) is CertificateStatus.VALID
 
 
-@pytest.mark.parametrize("status", set(CertificateStatus) - {CertificateStatus.VALID})
+@pytest.mark.parametrize(
+    "status", [one for one in CertificateStatus if one is not CertificateStatus.VALID]
+)
 def test_every_other_status_outlives_the_certificate(status):
     assert record(status=status).status_at(END + timedelta(days=1)) is status
 

@@ -39,17 +39,16 @@ def create_root(
             raise NotUniqueCertOwner(config.common_name)
         services.storage.check_vacant(location)
     key = services.crypto.generate_private_key(plan.key)
-    return run_issuance(
-        services,
-        Order(
-            plan=plan,
-            issuer_id=services.crypto.issuer_id(plan.subject, key),
-            sign=services.crypto.self_sign,
-            location=location,
-            key=key,
-            with_csr=False,
-            predecessor=None if existing is None else existing.serial_number,
-            retry_key=retry_key,
-            replaces_files=is_overwrite,
-        ),
+    order = Order(
+        plan=plan,
+        issuer_id=services.crypto.issuer_id(plan.subject, key),
+        sign=services.crypto.self_sign,
+        location=location,
+        key=key,
+        with_csr=False,
+        predecessor=None if existing is None else existing.serial_number,
+        retry_key=retry_key,
+        replaces_files=is_overwrite,
     )
+    [outcome] = run_issuance(services, [order])
+    return outcome

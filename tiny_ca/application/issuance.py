@@ -1,6 +1,6 @@
 """The one way in which a certificate comes to be: reserve, sign, stage, commit, publish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -8,8 +8,14 @@ from uuid import UUID
 
 from cryptography import x509
 
+from tiny_ca.application.runner import in_threads
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import SerialNumberCollision, TinyCAError, UnsafePath
+from tiny_ca.domain.errors import (
+    FileAlreadyExists,
+    SerialNumberCollision,
+    TinyCAError,
+    UnsafePath,
+)
 from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.plan import CertificatePlan
 from tiny_ca.domain.records import CertificateRecord, Location, Reservation, RetryKey
@@ -17,7 +23,17 @@ from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.storage import Artefacts
 
-__all__ = ["Order", "Outcome", "location_of", "new_location", "run_issuance"]
+__all__ = [
+    "Order",
+    "Outcome",
+    "Prepared",
+    "location_of",
+    "new_location",
+    "prepare",
+    "publish",
+    "run_issuance",
+    "undo",
+]
 
 _COLLISIONS_TO_TAKE = 5
 
@@ -37,6 +53,13 @@ class Order:
     retry_key: RetryKey | None = None
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
+
+
+class Prepared(NamedTuple):
+    """A certificate that is signed and staged, and waits for its commit."""
+
+    reservation: Reservation
+    artefacts: Artefacts
 
 
 class Outcome(NamedTuple):
@@ -69,73 +92,120 @@ def location_of(services: Services, record: CertificateRecord, file_name: str) -
         return None
 
 
-def run_issuance(services: Services, order: Order) -> Outcome:
-    """Carry out an order.
+def run_issuance(services: Services, orders: Sequence[Order]) -> list[Outcome]:
+    """Carry out orders, all or none: two transactions, however many they are.
 
-    Up to the commit, a failure leaves nothing but a closed row.  From it on the certificate
-    is issued: `recover` publishes its files if this process could not.
+    Up to the commit, a failure leaves nothing but closed rows.  From it on the certificates
+    are issued: `recover` publishes their files if this process could not.
     """
-    if not order.replaces_files:
-        services.storage.check_vacant(order.location)
-    plan, reservation = _reserve(services, order)
-    is_staged = False
+    prepared = prepare(services, orders)
     try:
-        artefacts = _sign(services, order, plan)
-        services.storage.stage(order.location, artefacts, replaces=order.replaces_files)
-        is_staged = True
-        services.registry.commit(
-            reservation, artefacts.certificate, utc_seconds(services.clock.now())
+        signed = [(one.reservation, one.artefacts.certificate) for one in prepared]
+        services.registry.commit(signed, utc_seconds(services.clock.now()))
+    except BaseException as error:
+        undo(services, [one.reservation for one in prepared], prepared, error)
+        raise
+    return [publish(services, one) for one in prepared]
+
+
+def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
+    """Reserve, sign and stage: everything up to the commit."""
+    for order in orders:
+        if not order.replaces_files:
+            services.storage.check_vacant(order.location)
+    reserved = _reserve(services, orders)
+    staged: list[Prepared] = []
+
+    def sign_and_stage(place: int) -> Prepared:
+        one = _sign(services, orders[place], *reserved[place])
+        location = one.reservation.location
+        replaces = orders[place].replaces_files
+        staged.append(one)
+        try:
+            services.storage.stage(location, one.artefacts, replaces=replaces)
+        except FileAlreadyExists:
+            staged.remove(one)
+            raise
+        return one
+
+    try:
+        return in_threads(
+            sign_and_stage,
+            range(len(orders)),
+            is_heavy=any(order.key is None and order.plan.key.is_heavy for order in orders),
         )
     except BaseException as error:
-        _undo(services, reservation, error, is_staged=is_staged)
+        undo(services, [reservation for _, reservation in reserved], staged, error)
         raise
-    return Outcome(artefacts, services.storage.publish(order.location))
 
 
-def _reserve(services: Services, order: Order) -> tuple[CertificatePlan, Reservation]:
-    """Reserve a serial number, and another one while the registry knows it already."""
-    plan = order.plan
-    for attempt in range(_COLLISIONS_TO_TAKE + 1):
-        reservation = Reservation(
+def publish(services: Services, prepared: Prepared) -> Outcome:
+    """Make a committed certificate's files visible."""
+    return Outcome(prepared.artefacts, services.storage.publish(prepared.reservation.location))
+
+
+def _reserve(
+    services: Services, orders: Sequence[Order]
+) -> list[tuple[CertificatePlan, Reservation]]:
+    """Reserve serial numbers, and other ones while the registry knows one of them already."""
+    plans = [order.plan for order in orders]
+    for _ in range(_COLLISIONS_TO_TAKE):
+        try:
+            return _try_to_reserve(services, orders, plans)
+        except SerialNumberCollision:
+            plans = [
+                plan.with_random_bits(services.entropy.random_bits(RANDOM_BITS)) for plan in plans
+            ]
+    return _try_to_reserve(services, orders, plans)
+
+
+def _try_to_reserve(
+    services: Services, orders: Sequence[Order], plans: Sequence[CertificatePlan]
+) -> list[tuple[CertificatePlan, Reservation]]:
+    now = services.clock.now()
+    reservations = [
+        Reservation(
             serial_number=plan.serial_number,
             issuer_id=order.issuer_id,
             common_name=plan.subject.common_name,
             cert_type=plan.cert_type,
             validity=plan.validity,
             location=order.location,
-            created_at=services.clock.now(),
+            created_at=now,
             predecessor=order.predecessor,
             retry_key=order.retry_key,
         )
-        try:
-            services.registry.reserve(reservation)
-        except SerialNumberCollision:
-            if attempt == _COLLISIONS_TO_TAKE:
-                raise
-            plan = plan.with_random_bits(services.entropy.random_bits(RANDOM_BITS))
-        else:
-            break
-    return plan, reservation
+        for order, plan in zip(orders, plans, strict=True)
+    ]
+    services.registry.reserve(reservations)
+    return list(zip(plans, reservations, strict=True))
 
 
-def _sign(services: Services, order: Order, plan: CertificatePlan) -> Artefacts:
+def _sign(
+    services: Services, order: Order, plan: CertificatePlan, reservation: Reservation
+) -> Prepared:
     key = order.key or services.crypto.generate_private_key(plan.key)
     csr = services.crypto.sign_request(plan.subject, key) if order.with_csr else None
-    return Artefacts(order.sign(plan, key), key, csr)
+    return Prepared(reservation, Artefacts(order.sign(plan, key), key, csr))
 
 
-def _undo(
-    services: Services, reservation: Reservation, error: BaseException, *, is_staged: bool
+def undo(
+    services: Services,
+    reservations: Sequence[Reservation],
+    staged: Sequence[Prepared],
+    error: BaseException,
 ) -> None:
-    """Close the row, then remove the files: in that order, since a valid row needs its files.
+    """Close rows, then remove files: in that order, since a valid row needs its files.
 
-    Files that this issuance did not stage are another one's, for the same folder.  When the
-    row turns out to be committed after all, the files stay for `recover`.  What fails here is
+    Files that were not *staged* here are another issuance's, for the same folder.  When a row
+    turns out to be committed after all, its files stay for `recover`.  What fails here is
     noted on *error*; `recover` does it later.
     """
-    try:
-        is_closed = services.registry.abandon(reservation.issuer_id, reservation.serial_number)
-        if is_closed and is_staged:
-            services.storage.discard(reservation.location.uuid)
-    except TinyCAError as second:
-        error.add_note(f"Left for recover(): {second}")
+    ours = {one.reservation.location.uuid for one in staged}
+    for reservation in reservations:
+        try:
+            is_closed = services.registry.abandon(reservation.issuer_id, reservation.serial_number)
+            if is_closed and reservation.location.uuid in ours:
+                services.storage.discard(reservation.location.uuid)
+        except TinyCAError as second:
+            error.add_note(f"Left for recover(): {second}")

@@ -1,6 +1,8 @@
 """Issue an end-entity certificate, in place of another one or not."""
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 from tiny_ca.application.issuance import (
@@ -16,11 +18,11 @@ from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import ValidityShortened
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.plan import CertificatePlan, PublicationURLs, plan_leaf
-from tiny_ca.domain.records import CertificateRecord, Location, RetryKey
+from tiny_ca.domain.records import RetryKey
 from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["issue", "issue_successor"]
+__all__ = ["issue", "issue_many", "order_leaf"]
 
 
 def issue(
@@ -41,48 +43,51 @@ def issue(
     """
     existing = active_by_name(services, config.common_name) if is_overwrite else None
     replaced = None if existing is None else location_of(services, existing, config.file_name)
-    location = new_location(services, config.file_name, folder, uuid)
-    outcome = issue_successor(
-        services,
-        issuer,
-        config,
-        existing,
-        location,
+    order = replace(
+        order_leaf(services, issuer, config, folder, uuid, urls=urls),
+        predecessor=None if existing is None else existing.serial_number,
         retry_key=retry_key,
         replaces_files=is_overwrite,
-        urls=urls,
     )
-    if replaced is not None and (replaced.folder, replaced.uuid) != (
-        location.folder,
-        location.uuid,
-    ):
+    [outcome] = run_issuance(services, [order])
+    place = order.location
+    if replaced is not None and (replaced.folder, replaced.uuid) != (place.folder, place.uuid):
         services.storage.delete(replaced)
     return outcome
 
 
-def issue_successor(
+def issue_many(
+    services: Services,
+    issuer: Issuer,
+    configs: Sequence[ClientConfig],
+    folder: str | PurePath | None = None,
+    *,
+    retry_keys: Sequence[RetryKey | None],
+    urls: PublicationURLs,
+) -> list[Outcome]:
+    """Issue certificates, all or none, in two transactions."""
+    orders = [order_leaf(services, issuer, config, folder, urls=urls) for config in configs]
+    return run_issuance(
+        services,
+        [replace(order, retry_key=key) for order, key in zip(orders, retry_keys, strict=True)],
+    )
+
+
+def order_leaf(
     services: Services,
     issuer: Issuer,
     config: ClientConfig,
-    predecessor: CertificateRecord | None,
-    location: Location,
+    folder: str | PurePath | None,
+    uuid: str | None = None,
     *,
-    retry_key: RetryKey | None = None,
-    replaces_files: bool = False,
     urls: PublicationURLs,
-) -> Outcome:
-    """Issue a certificate that supersedes *predecessor*, if there is one."""
-    return run_issuance(
-        services,
-        Order(
-            plan=_plan(services, issuer, config, urls),
-            issuer_id=issuer.issuer_id,
-            sign=lambda plan, key: issuer.sign_certificate(plan, key.public_key()),
-            location=location,
-            predecessor=None if predecessor is None else predecessor.serial_number,
-            retry_key=retry_key,
-            replaces_files=replaces_files,
-        ),
+) -> Order:
+    """Plan a certificate and say who signs it and where its files go; nothing is written."""
+    return Order(
+        plan=_plan(services, issuer, config, urls),
+        issuer_id=issuer.issuer_id,
+        sign=lambda plan, key: issuer.sign_certificate(plan, key.public_key()),
+        location=new_location(services, config.file_name, folder, uuid),
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from cryptography import x509
@@ -18,7 +18,7 @@ from tiny_ca.domain.errors import (
 )
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, RetryKey
 
-__all__ = ["once"]
+__all__ = ["once", "once_for_all"]
 
 _TAKE_OVER_AFTER = timedelta(seconds=10)
 """How old a pending row of the same request is when its process is taken for dead."""
@@ -38,39 +38,63 @@ def once(
     when the key belongs to another request, `StorageError` when the first certificate's
     private key is not held, `ValidationCertError` when it was revoked before it was signed.
     """
+    [outcome] = once_for_all(
+        services, idempotency_key, [request], lambda keys: [carry_out(keys[0])]
+    )
+    return outcome
+
+
+def once_for_all(
+    services: Services,
+    idempotency_key: str | None,
+    requests: Sequence[tuple[object, ...]],
+    carry_out: Callable[[Sequence[RetryKey | None]], list[Outcome]],
+) -> list[Outcome]:
+    """Do as `once` does for requests that are carried out all or none."""
     if idempotency_key is None:
-        return carry_out(None)
+        return carry_out([None] * len(requests))
     if not 1 <= len(idempotency_key) <= 255:
         raise InvalidRequest("An idempotency key has 1-255 characters.")
-    canonical = json.dumps(request, sort_keys=True, default=str)
-    retry_key = RetryKey(idempotency_key, hashlib.sha256(canonical.encode()).hexdigest())
+    canonical = json.dumps(requests, sort_keys=True, default=str)
+    request_hash = hashlib.sha256(canonical.encode()).hexdigest()
+    keys = [
+        RetryKey(f"{idempotency_key}:{place}" if place else idempotency_key, request_hash)
+        for place in range(len(requests))
+    ]
     while True:
-        first = _first(services, retry_key)
-        if first is not None:
-            return first
+        # All rows are written in one transaction: the first stands for them.
+        if _is_carried_out(services, keys[0]):
+            return [_outcome_of(services, key) for key in keys]
         try:
-            return carry_out(retry_key)
+            return carry_out(keys)
         except IdempotencyKeyTaken:
             continue
 
 
-def _first(services: Services, retry_key: RetryKey) -> Outcome | None:
-    while (record := services.registry.get_by_idempotency_key(retry_key.key)) is not None:
-        if record.request_hash != retry_key.request_hash:
-            raise IdempotencyConflict(retry_key.key)
+def _is_carried_out(services: Services, retry_key: RetryKey) -> bool:
+    """Wait for whoever is at it, and take over from whoever is dead."""
+    while (record := _record_of(services, retry_key)) is not None:
         if record.status is not CertificateStatus.PENDING:
-            return _outcome_of(services, record)
+            return True
         if services.clock.now() - record.created_at >= _TAKE_OVER_AFTER:
             services.registry.abandon(record.issuer_id, record.serial_number)
         else:
             services.clock.sleep(_POLL_SECONDS)
-    return None
+    return False
 
 
-def _outcome_of(services: Services, record: CertificateRecord) -> Outcome:
-    if record.certificate_pem is None or record.location is None:
+def _record_of(services: Services, retry_key: RetryKey) -> CertificateRecord | None:
+    record = services.registry.get_by_idempotency_key(retry_key.key)
+    if record is not None and record.request_hash != retry_key.request_hash:
+        raise IdempotencyConflict(retry_key.key)
+    return record
+
+
+def _outcome_of(services: Services, retry_key: RetryKey) -> Outcome:
+    record = _record_of(services, retry_key)
+    if record is None or record.certificate_pem is None or record.location is None:
         raise ValidationCertError(
-            f"The certificate {record.serial_number} was revoked before it was signed: "
+            f"The certificate of {retry_key.key!r} was revoked before it was signed: "
             "ask for a new one under a new idempotency key."
         )
     paths = services.storage.publish(record.location)

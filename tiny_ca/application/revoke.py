@@ -7,9 +7,12 @@ from tiny_ca.domain.revocation import CRLReason
 __all__ = ["release", "revoke"]
 
 
-def revoke(services: Services, serial_number: int, reason: CRLReason) -> bool:
+def revoke(
+    services: Services, serial_number: int, reason: CRLReason, within: object = None
+) -> bool:
     """Revoke a certificate.  True: it is revoked now; false: the registry does not know it."""
-    return services.registry.revoke(serial_number, reason, utc_seconds(services.clock.now()))
+    now = utc_seconds(services.clock.now())
+    return services.registry.revoke(serial_number, reason, now, within)
 
 
 def release(services: Services, serial_number: int) -> bool:

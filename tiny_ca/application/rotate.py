@@ -1,7 +1,9 @@
 """Replace a certificate by one with a new key."""
 
-from tiny_ca.application.issuance import Outcome, location_of, new_location
-from tiny_ca.application.issue import issue_successor
+from dataclasses import replace
+
+from tiny_ca.application.issuance import Outcome, location_of, run_issuance
+from tiny_ca.application.issue import order_leaf
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import CertNotFound, ValidationCertError
@@ -35,11 +37,13 @@ def rotate(
         raise ValidationCertError(
             f"The certificate {serial_number} is {status} and can't be rotated: issue a new one."
         )
-    former = location_of(services, old, config.file_name)
-    folder = old.cert_path if former is None else former.folder
-    location = new_location(services, config.file_name, folder, None)
+    location = location_of(services, old, config.file_name)
+    folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.
-    predecessor = old if status is CertificateStatus.VALID else None
-    return issue_successor(
-        services, issuer, config, predecessor, location, retry_key=retry_key, urls=urls
+    order = replace(
+        order_leaf(services, issuer, config, folder, urls=urls),
+        predecessor=serial_number if status is CertificateStatus.VALID else None,
+        retry_key=retry_key,
     )
+    [outcome] = run_issuance(services, [order])
+    return outcome

@@ -32,6 +32,11 @@ class KeySpec:
     algorithm: KeyAlgorithm = KeyAlgorithm.RSA
     rsa_bits: int = 2048
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether making a key takes so long that another core is worth waking."""
+        return self.algorithm is KeyAlgorithm.RSA
+
     def __post_init__(self) -> None:
         # NIST SP 800-131A: 2048 bits at least.  Past 8192 many verifiers refuse.
         if not 2048 <= self.rsa_bits <= 8192 or self.rsa_bits % 8:

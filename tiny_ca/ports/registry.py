@@ -1,6 +1,6 @@
 """The record of every certificate."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +20,10 @@ class Registry(Protocol):
     Every method is one transaction, durable when it returns, and raises `RegistryError` when
     the database fails: never an empty answer.  A common name has at most one certificate
     that claims it: valid, or pending without a predecessor of that name.
+
+    What takes *within* can be part of a transaction that the caller owns, of a kind that the
+    adapter names: it is durable when the caller commits, and undone when it rolls back.  An
+    adapter that has no such thing raises `InvalidRequest`.
     """
 
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
@@ -41,21 +45,26 @@ class Registry(Protocol):
         """Give the latest certificate whose files lie in the folder *uuid*."""
         ...
 
-    def reserve(self, reservation: Reservation) -> None:
-        """Write a `pending` row that takes the serial number and claims the common name.
+    def reserve(self, reservations: Sequence[Reservation]) -> None:
+        """Write `pending` rows that take their serial numbers and claim their common names.
 
-        A claim whose holder's validity is over at `reservation.created_at` is taken from it.
+        All or none.  A claim whose holder's validity is over at `created_at` is taken from it.
         With a predecessor that holds the claim, it moves at `commit`.  Raises
         `SerialNumberCollision`, `IdempotencyKeyTaken` when a row has the retry key, or
         `NotUniqueCertOwner` when a valid or pending row has the claim; nothing is written then.
         """
         ...
 
-    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
-        """Make the row `valid` and, in the same transaction, supersede its predecessor *at*.
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
+        """Make the rows `valid` and, in the same transaction, supersede predecessors *at*.
 
-        Raises `ReservationLost` if the row is not pending any more, `ValidationCertError` if
-        the predecessor is not valid any more; nothing is written then.
+        All or none.  Raises `ReservationLost` if a row is not pending any more,
+        `ValidationCertError` if a predecessor is not valid any more; nothing is written then.
         """
         ...
 
@@ -72,7 +81,9 @@ class Registry(Protocol):
         """
         ...
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Revoke as `domain.revocation.revoke` says and give up the claim.
 
         False if there is no such certificate.  Raises `InvalidRevocationReason`.

@@ -27,7 +27,7 @@ class ConcurrencyContract:
 
     def test_one_of_many_threads_gets_a_name(self, registry: Registry, ca: SampleCA) -> None:
         """Sixteen reserve it at once: one does, the others are refused."""
-        outcomes = at_once(16, lambda i: registry.reserve(ca.reservation(i + 1, "a")))
+        outcomes = at_once(16, lambda i: registry.reserve([ca.reservation(i + 1, "a")]))
         refused = [outcome for outcome in outcomes if outcome is not None]
         assert {type(error) for error in refused} == {NotUniqueCertOwner}
         assert len(refused) == 15
@@ -37,7 +37,7 @@ class ConcurrencyContract:
         self, registry: Registry, ca: SampleCA
     ) -> None:
         """Sixteen reserve it at once, under names of their own."""
-        outcomes = at_once(16, lambda i: registry.reserve(ca.reservation(1, f"name-{i}")))
+        outcomes = at_once(16, lambda i: registry.reserve([ca.reservation(1, f"name-{i}")]))
         refused = [outcome for outcome in outcomes if outcome is not None]
         assert {type(error) for error in refused} == {SerialNumberCollision}
         assert len(refused) == 15
@@ -47,7 +47,7 @@ class ConcurrencyContract:
         ca.issue(registry, 100, "a")
         successors = [ca.reservation(i + 1, "a", predecessor=100) for i in range(8)]
         for successor in successors:
-            registry.reserve(successor)
+            registry.reserve([successor])
         outcomes = at_once(8, lambda i: ca.commit(registry, successors[i]))
         assert [outcome for outcome in outcomes if outcome is None] == [None]
         assert {type(error) for error in outcomes if error} == {ValidationCertError}
@@ -96,7 +96,7 @@ class ConcurrencyContract:
             for serial in serials
         }
         for reservation in reserved.values():
-            registry.reserve(reservation)
+            registry.reserve([reservation])
         seen = []
         for record in registry.pending(NOW + HOUR):
             seen.append(record.serial_number)

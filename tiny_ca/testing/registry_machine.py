@@ -99,7 +99,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def reserve(self, ca: int, wanted: dict[str, Any], predecessor: int | None) -> Reservation:
         """Reserve, with a predecessor or without."""
         reservation = self._reservation(ca, wanted, predecessor)
-        self._both(lambda registry: registry.reserve(reservation))
+        self._both(lambda registry: registry.reserve([reservation]))
         return reservation
 
     @rule(target=reservations, ca=cas, wanted=descriptions())
@@ -107,12 +107,12 @@ class RegistryMachine(RuleBasedStateMachine):
         """Reserve and, if that went well, commit."""
         reservation = self._reservation(ca, wanted, None)
         try:
-            self.model.reserve(reservation)
+            self.model.reserve([reservation])
         except Refused as refused:
             with pytest.raises(refused.errors):
-                self.registry.reserve(reservation)
+                self.registry.reserve([reservation])
             return multiple()
-        self.registry.reserve(reservation)
+        self.registry.reserve([reservation])
         self.commit(reservation)
         return reservation
 
@@ -121,7 +121,7 @@ class RegistryMachine(RuleBasedStateMachine):
         """Commit what was reserved, or refused, or committed before."""
         issuer = next(ca for ca in self.cas if ca.issuer_id == reservation.issuer_id)
         certificate, at = issuer.certificate(reservation), self.now
-        self._both(lambda registry: registry.commit(reservation, certificate, at))
+        self._both(lambda registry: registry.commit([(reservation, certificate)], at))
 
     @rule(ca=cas, serial=serials)
     def abandon(self, ca: int, serial: int) -> None:

@@ -1,6 +1,6 @@
 """A registry in its simplest form: what the adapters' answers are compared with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -87,8 +87,9 @@ class RegistryModel:
         """Give the last row with this uuid."""
         return next((row for row in reversed(self._rows) if row.uuid == uuid), None)
 
-    def reserve(self, reservation: Reservation) -> None:
-        """Add a pending row."""
+    def reserve(self, reservations: Sequence[Reservation]) -> None:
+        """Add a pending row; the machine reserves one at a time."""
+        [reservation] = reservations
         row, now = record_of(reservation, PENDING), reservation.created_at
         predecessor, errors = self._predecessor(reservation)
         inherits = predecessor is not None and predecessor == self._holder(row.common_name, now)
@@ -128,8 +129,11 @@ class RegistryModel:
                 return i
         return None
 
-    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
+    def commit(
+        self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime
+    ) -> None:
         """Make the row valid, and its predecessor superseded."""
+        [(reservation, certificate)] = signed
         mine = self._pending(reservation.issuer_id, reservation.serial_number)
         old, errors = self._predecessor(reservation)
         if mine is None:
@@ -171,8 +175,8 @@ class RegistryModel:
         self._rows[i] = replace(
             self._rows[i],
             status=status,
-            revocation_date=revocation and revocation.revocation_date,
-            revocation_reason=revocation and revocation.reason,
+            revocation_date=None if revocation is None else revocation.revocation_date,
+            revocation_reason=None if revocation is None else revocation.reason,
         )
 
     def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:

@@ -40,7 +40,7 @@ class ReservationContract:
     def test_a_reserved_row_is_pending(self, registry: Registry, ca: SampleCA) -> None:
         """It is found by serial number and uuid, and not by name before it is valid."""
         reservation = ca.reservation(LARGEST_SERIAL_NUMBER, "a")
-        registry.reserve(reservation)
+        registry.reserve([reservation])
         expected = record_of(reservation, CertificateStatus.PENDING)
         assert registry.get_by_serial(LARGEST_SERIAL_NUMBER) == expected
         assert registry.get_by_uuid(f"uuid-{LARGEST_SERIAL_NUMBER}") == expected
@@ -63,7 +63,7 @@ class ReservationContract:
         created_at = NOW.replace(microsecond=123_456).astimezone(zone)
         validity = Validity(NOW.astimezone(zone), (NOW + HOUR).astimezone(zone))
         reservation = replace(ca.reservation(1, "a", created_at=created_at), validity=validity)
-        registry.reserve(reservation)
+        registry.reserve([reservation])
         registry.revoke(1, CRLReason.SUPERSEDED, created_at)
         record = registry.get_by_serial(1)
         assert record is not None
@@ -79,15 +79,15 @@ class ReservationContract:
         before = registry.get_by_serial(1), registry.get_by_serial(2)
         late = ca.reservation(1, "old", created_at=NOW + HOUR, uuid="another")
         with pytest.raises(SerialNumberCollision):
-            registry.reserve(late)
+            registry.reserve([late])
         assert (registry.get_by_serial(1), registry.get_by_serial(2)) == before
         assert registry.get_by_name("old") == before[1]
         assert registry.get_by_uuid("another") is None
-        registry.reserve(ca.reservation(3, "b"))
+        registry.reserve([ca.reservation(3, "b")])
         assert registry.abandon(ca.issuer_id, 3)
         with pytest.raises(SerialNumberCollision):
-            registry.reserve(ca.reservation(3, "c"))
-        registry.reserve(ca.reservation(4, "c"))
+            registry.reserve([ca.reservation(3, "c")])
+        registry.reserve([ca.reservation(4, "c")])
 
     def test_issuers_number_independently(self, registry: Registry, ca: SampleCA) -> None:
         """Then a serial number alone tells no certificate: `RegistryError`, not one of them."""
@@ -99,9 +99,9 @@ class ReservationContract:
         with pytest.raises(RegistryError):
             registry.revoke(1, CRLReason.UNSPECIFIED, NOW)
         with pytest.raises(SerialNumberCollision):
-            registry.reserve(replace(reservation, common_name="c"))
+            registry.reserve([replace(reservation, common_name="c")])
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(SampleCA("A third CA").reservation(1, "b"))
+            registry.reserve([SampleCA("A third CA").reservation(1, "b")])
         for name, issuer in (("a", ca), ("b", other)):
             record = registry.get_by_name(name)
             assert record is not None
@@ -113,15 +113,15 @@ class ReservationContract:
     ) -> None:
         """By a pending row as by a valid one; nothing is written."""
         first = ca.reservation(1, "a")
-        registry.reserve(first)
+        registry.reserve([first])
         if is_committed:
             ca.commit(registry, first)
         holder = registry.get_by_serial(1)
         with pytest.raises(NotUniqueCertOwner) as caught:
-            registry.reserve(ca.reservation(2, "a"))
+            registry.reserve([ca.reservation(2, "a")])
         assert caught.value.common_name == "a"
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(SampleCA("Another CA").reservation(3, "a"))
+            registry.reserve([SampleCA("Another CA").reservation(3, "a")])
         assert registry.get_by_serial(1) == holder
         assert registry.get_by_serial(2) is registry.get_by_serial(3) is None
 
@@ -130,7 +130,7 @@ class ReservationContract:
         ca.issue(registry, 1, "a", not_after=NOW)
         last = NOW + timedelta(microseconds=999_999)
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(ca.reservation(2, "a", created_at=last))
+            registry.reserve([ca.reservation(2, "a", created_at=last)])
         ca.issue(registry, 3, "a", created_at=NOW + timedelta(seconds=1))
         old, new = registry.get_by_serial(1), registry.get_by_name("a")
         assert old is not None
@@ -140,15 +140,15 @@ class ReservationContract:
 
     def test_a_pending_holder_keeps_its_claim(self, registry: Registry, ca: SampleCA) -> None:
         """Past the end of what it will be valid for, too: only `abandon` closes it."""
-        registry.reserve(ca.reservation(1, "a", not_after=NOW))
+        registry.reserve([ca.reservation(1, "a", not_after=NOW)])
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(ca.reservation(2, "a", created_at=NOW + HOUR))
+            registry.reserve([ca.reservation(2, "a", created_at=NOW + HOUR)])
 
     def test_an_abandoned_row_can_not_be_committed(self, registry: Registry, ca: SampleCA) -> None:
         """Nor its predecessor superseded by trying."""
         ca.issue(registry, 1, "a")
         successor = ca.reservation(2, "a", predecessor=1)
-        registry.reserve(successor)
+        registry.reserve([successor])
         assert registry.abandon(ca.issuer_id, 2)
         before = registry.get_by_serial(1), registry.get_by_serial(2)
         with pytest.raises(ReservationLost):
@@ -168,7 +168,7 @@ class ReservationContract:
     def test_abandon_closes_a_pending_row(self, registry: Registry, ca: SampleCA) -> None:
         """Its name is free again, its serial number is not; the row stays on record."""
         reservation = ca.reservation(1, "a")
-        registry.reserve(reservation)
+        registry.reserve([reservation])
         assert not registry.abandon(SampleCA().issuer_id, 1)
         assert registry.abandon(ca.issuer_id, 1) is True
         assert registry.get_by_serial(1) == record_of(reservation, CertificateStatus.ABANDONED)

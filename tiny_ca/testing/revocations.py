@@ -95,7 +95,7 @@ class RevocationContract:
     def test_a_pending_row_can_be_revoked(self, registry: Registry, ca: SampleCA) -> None:
         """It is on the CRL, and what was being signed for it is lost."""
         reservation = ca.reservation(1, "a")
-        registry.reserve(reservation)
+        registry.reserve([reservation])
         assert registry.revoke(1, CRLReason.CESSATION_OF_OPERATION, NOW) is True
         with pytest.raises(ReservationLost):
             ca.commit(registry, reservation)
@@ -105,7 +105,7 @@ class RevocationContract:
 
     def test_an_abandoned_row_can_be_revoked(self, registry: Registry, ca: SampleCA) -> None:
         """Its certificate may have been signed, though nobody was handed it."""
-        registry.reserve(ca.reservation(1, "a"))
+        registry.reserve([ca.reservation(1, "a")])
         registry.abandon(ca.issuer_id, 1)
         assert registry.revoke(1, CRLReason.KEY_COMPROMISE, NOW) is True
         assert serials(registry, ca) == [1]
@@ -119,7 +119,7 @@ class RevocationContract:
         assert registry.get_by_serial(1) == registry.get_by_name("a") == before
         assert serials(registry, ca) == []
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(ca.reservation(2, "a"))
+            registry.reserve([ca.reservation(2, "a")])
 
     def test_release_takes_no_claim_from_another(self, registry: Registry, ca: SampleCA) -> None:
         """The name stays with whoever took it, valid or pending, unless that one is over."""
@@ -129,7 +129,7 @@ class RevocationContract:
         registry.revoke(2, HOLD, NOW)
         ca.issue(registry, 3, "a", not_after=NOW + HOUR)
         pending = ca.reservation(4, "b")
-        registry.reserve(pending)
+        registry.reserve([pending])
         assert registry.release(1, NOW)
         assert registry.release(2, NOW)
         ca.commit(registry, pending)
@@ -150,7 +150,7 @@ class RevocationContract:
         ca.issue(registry, 1, "a")
         ca.issue(registry, 2, "b")
         registry.revoke(2, CRLReason.UNSPECIFIED, NOW)
-        registry.reserve(ca.reservation(3, "c"))
+        registry.reserve([ca.reservation(3, "c")])
         before = [registry.get_by_serial(serial) for serial in (1, 2, 3)]
         for serial in (1, 2, 3):
             with pytest.raises(NotOnHold):
@@ -162,7 +162,7 @@ class RevocationContract:
     ) -> None:
         """A row that was put on hold while pending is closed, and its name is free."""
         reservation = ca.reservation(1, "a")
-        registry.reserve(reservation)
+        registry.reserve([reservation])
         registry.revoke(1, HOLD, NOW)
         assert registry.release(1, NOW) is True
         record = registry.get_by_serial(1)
@@ -175,7 +175,7 @@ class RevocationContract:
     def test_get_by_uuid_gives_the_latest(self, registry: Registry, ca: SampleCA) -> None:
         """Of those that were to lie in the folder, whatever became of them."""
         ca.issue(registry, 2, "a", uuid="shared")
-        registry.reserve(ca.reservation(1, "b", uuid="shared"))
+        registry.reserve([ca.reservation(1, "b", uuid="shared")])
         record = registry.get_by_uuid("shared")
         assert record is not None
         assert record.serial_number == 1
@@ -185,7 +185,7 @@ class RevocationContract:
         """Pending rows that were reserved before a moment, not at it, oldest first."""
         for hours, serial in enumerate((4, 3, 2, 1)):
             name = f"name-{serial}"
-            registry.reserve(ca.reservation(serial, name, created_at=NOW + hours * HOUR))
+            registry.reserve([ca.reservation(serial, name, created_at=NOW + hours * HOUR)])
         ca.issue(registry, 5, "valid")
         registry.abandon(ca.issuer_id, 3)
         last = NOW + 3 * HOUR
@@ -200,7 +200,7 @@ class RevocationContract:
             name = f"name-{serial}"
             ca.issue(registry, serial, name, cert_type=CertType.CA, created_at=created_at)
         ca.issue(registry, 5, "leaf")
-        registry.reserve(ca.reservation(6, "pending", cert_type=CertType.CA))
+        registry.reserve([ca.reservation(6, "pending", cert_type=CertType.CA)])
         registry.revoke(3, CRLReason.CA_COMPROMISE, NOW)
         assert [row.serial_number for row in registry.authorities()] == [4, 2, 1]
 

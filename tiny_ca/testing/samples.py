@@ -116,14 +116,14 @@ class SampleCA:
 
     def commit(self, registry: Registry, reservation: Reservation, at: datetime = NOW) -> None:
         """Sign what was reserved, and commit it."""
-        registry.commit(reservation, self.certificate(reservation), at)
+        registry.commit([(reservation, self.certificate(reservation))], at)
 
     def issue(
         self, registry: Registry, serial_number: int, common_name: str, **changes: Any
     ) -> Reservation:
         """Reserve and commit."""
         reservation = self.reservation(serial_number, common_name, **changes)
-        registry.reserve(reservation)
+        registry.reserve([reservation])
         self.commit(registry, reservation, reservation.created_at)
         return reservation
 

@@ -28,7 +28,7 @@ class SuccessionContract:
         ca.issue(registry, 1, "a")
         old = registry.get_by_serial(1)
         successor = ca.reservation(2, "a", predecessor=1)
-        registry.reserve(successor)
+        registry.reserve([successor])
         assert registry.get_by_name("a") == registry.get_by_serial(1) == old
         assert old is not None
         ca.commit(registry, successor, NOW + HOUR)
@@ -42,14 +42,14 @@ class SuccessionContract:
         assert found is not None
         assert found.serial_number == 2
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(ca.reservation(3, "a"))
+            registry.reserve([ca.reservation(3, "a")])
 
     def test_a_predecessor_of_another_name(self, registry: Registry, ca: SampleCA) -> None:
         """Its name is free after the commit; the successor claims its own from the start."""
         ca.issue(registry, 1, "a")
         ca.issue(registry, 2, "taken")
         with pytest.raises(NotUniqueCertOwner):
-            registry.reserve(ca.reservation(3, "taken", predecessor=1))
+            registry.reserve([ca.reservation(3, "taken", predecessor=1)])
         ca.issue(registry, 4, "b", predecessor=1)
         assert registry.get_by_name("a") is None
         ca.issue(registry, 5, "a")
@@ -58,7 +58,7 @@ class SuccessionContract:
         """Its claim is taken at once, as anybody's, and then it is not valid any more."""
         ca.issue(registry, 1, "a", not_after=NOW)
         successor = ca.reservation(2, "a", created_at=NOW + HOUR, predecessor=1)
-        registry.reserve(successor)
+        registry.reserve([successor])
         assert registry.get_by_name("a") is None
         with pytest.raises(ValidationCertError):
             ca.commit(registry, successor, NOW + HOUR)
@@ -68,7 +68,7 @@ class SuccessionContract:
         ca.issue(registry, 1, "a")
         successors = [ca.reservation(serial, "a", predecessor=1) for serial in (2, 3)]
         for successor in successors:
-            registry.reserve(successor)
+            registry.reserve([successor])
         ca.commit(registry, successors[0])
         with pytest.raises(ValidationCertError):
             ca.commit(registry, successors[1])
@@ -79,7 +79,7 @@ class SuccessionContract:
         """Nothing is written: the new row is pending, the revocation as it was."""
         ca.issue(registry, 1, "a")
         successor = ca.reservation(2, "a", predecessor=1)
-        registry.reserve(successor)
+        registry.reserve([successor])
         registry.revoke(1, CRLReason.KEY_COMPROMISE, NOW)
         with pytest.raises(ValidationCertError):
             ca.commit(registry, successor, NOW + HOUR)

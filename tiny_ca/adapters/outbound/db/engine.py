@@ -1,8 +1,8 @@
 """Connecting: drivers, durability, and whose fault an error is."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -135,7 +135,7 @@ class _SameFile:
         if self._path is None:
             return None
         try:
-            status = os.stat(self._path)
+            status = Path(self._path).stat()
         except OSError as error:
             raise RegistryError(f"The registry's database is gone: {error}") from error
         return status.st_dev, status.st_ino

@@ -1,18 +1,27 @@
 """Reading: functions over a connection, run alike by the sync and the async handler."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
-from tiny_ca.domain.errors import RegistryError
+from tiny_ca.domain.errors import (
+    IdempotencyKeyTaken,
+    NotUniqueCertOwner,
+    RegistryError,
+    SerialNumberCollision,
+    TinyCAError,
+)
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, CRLEntry
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
 __all__ = [
+    "Wanted",
     "authorities_page",
     "by_idempotency_key",
     "by_name",
@@ -20,6 +29,7 @@ __all__ = [
     "by_uuid",
     "pending_page",
     "revoked_page",
+    "what_is_taken",
 ]
 
 PAGE = 1000
@@ -80,6 +90,34 @@ def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | 
     query = select(*_COLUMNS).where(_c.idempotency_key == key)
     row = connection.execute(query).one_or_none()
     return None if row is None else to_record(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an insert wants to be unique."""
+
+    issuer_id: str
+    serial_numbers: Sequence[int]
+    common_names: Sequence[str]
+    idempotency_keys: Sequence[str] = ()
+
+
+def what_is_taken(connection: Connection, wanted: Wanted) -> TinyCAError:
+    """Find out which UNIQUE refused an insert, and say so."""
+    serials = [str(serial_number) for serial_number in wanted.serial_numbers]
+    query = select(_c.serial_number).where(
+        _c.serial_number.in_(serials), _c.issuer_id == wanted.issuer_id
+    )
+    if (serial := connection.execute(query).scalars().first()) is not None:
+        return SerialNumberCollision(f"The issuer has used the serial number {serial} before.")
+    query = select(_c.idempotency_key).where(_c.idempotency_key.in_(wanted.idempotency_keys))
+    if (key := connection.execute(query).scalars().first()) is not None:
+        return IdempotencyKeyTaken(f"{key!r} was used before.")
+    query = select(_c.name_claim).where(_c.name_claim.in_(wanted.common_names))
+    holder = connection.execute(query).scalars().first()
+    # None: the holder gave the name up meanwhile, or the request has a name twice.
+    [(most_common, _)] = Counter(wanted.common_names).most_common(1)
+    return NotUniqueCertOwner(most_common if holder is None else holder)
 
 
 def by_uuid(connection: Connection, uuid: str) -> CertificateRecord | None:

@@ -1,23 +1,21 @@
 """`ports.registry.Registry` over anything that can run a function on a connection."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db import queries, transactions
 from tiny_ca.adapters.outbound.db.engine import registry_errors
-from tiny_ca.domain.errors import (
-    IdempotencyKeyTaken,
-    NotUniqueCertOwner,
-    RegistryError,
-    SerialNumberCollision,
-)
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation, RetryKey
+from tiny_ca.adapters.outbound.db.queries import Wanted
+from tiny_ca.domain.errors import InvalidRequest, RegistryError
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import issuer_id_of
@@ -42,7 +40,10 @@ def _after(
 
 
 class SQLRegistry:
-    """The registry's methods, each one transaction of a `Runner`."""
+    """The registry's methods, each one transaction of a `Runner`.
+
+    *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.
+    """
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -52,9 +53,11 @@ class SQLRegistry:
         with registry_errors():
             return self._runner.run(work)
 
-    def _write(self, work: Callable[[Connection], T]) -> T:
+    def _write(self, work: Callable[[Connection], T], within: object = None) -> T:
         with registry_errors():
-            return self._runner.run(work, write=True)
+            if within is None:
+                return self._runner.run(work, write=True)
+            return work(_connection_of(within))
 
     def _pages(self, page: Callable[[Connection, int], tuple[list[T], int | None]]) -> Iterator[T]:
         after: int | None = 0
@@ -62,30 +65,15 @@ class SQLRegistry:
             rows, after = self._read(_after(page, after))
             yield from rows
 
-    def _insert(
-        self,
-        issuer_id: str,
-        serial_number: int,
-        common_name: str,
-        work: Callable[[Connection], None],
-        retry_key: RetryKey | None = None,
-    ) -> None:
+    def _insert(self, wanted: Wanted, work: Callable[[Connection], None]) -> None:
         """Run an insert; when a UNIQUE refused it, find out which one and say so."""
-        self._ensure_issuer(issuer_id)
+        self._ensure_issuer(wanted.issuer_id)
         try:
-            with registry_errors():
-                self._runner.run(work, write=True)
+            self._write(work)
         except RegistryError as error:
             if not isinstance(error.__cause__, IntegrityError):
                 raise
-            existing = self._read(partial(queries.by_serial, serial_number=serial_number))
-            if existing is not None and existing.issuer_id == issuer_id:
-                raise SerialNumberCollision(
-                    f"The issuer has used the serial number {serial_number} before."
-                ) from error
-            if retry_key is not None and self.get_by_idempotency_key(retry_key.key) is not None:
-                raise IdempotencyKeyTaken(f"{retry_key.key!r} was used before.") from error
-            raise NotUniqueCertOwner(common_name) from error
+            raise self._read(partial(queries.what_is_taken, wanted=wanted)) from error
 
     def _ensure_issuer(self, issuer_id: str) -> None:
         if issuer_id in self._known_issuers:
@@ -115,21 +103,26 @@ class SQLRegistry:
         """Give the latest certificate whose files lie in *uuid*.  Raises `RegistryError`."""
         return self._read(partial(queries.by_uuid, uuid=uuid))
 
-    def reserve(self, reservation: Reservation) -> None:
-        """Write a pending row, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
-        self._insert(
-            reservation.issuer_id,
-            reservation.serial_number,
-            reservation.common_name,
-            partial(transactions.reserve, reservation=reservation),
-            reservation.retry_key,
+    def reserve(self, reservations: Sequence[Reservation]) -> None:
+        """Write pending rows, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        for issuer_id in {one.issuer_id for one in reservations}:
+            self._ensure_issuer(issuer_id)
+        wanted = Wanted(
+            reservations[0].issuer_id,
+            [one.serial_number for one in reservations],
+            [one.common_name for one in reservations],
+            [one.retry_key.key for one in reservations if one.retry_key is not None],
         )
+        self._insert(wanted, partial(transactions.reserve, reservations=reservations))
 
-    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
-        """Make the row valid; raise `ReservationLost` or `ValidationCertError`."""
-        self._write(
-            partial(transactions.commit, reservation=reservation, certificate=certificate, at=at)
-        )
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
+        """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
+        self._write(partial(transactions.commit, signed=signed, at=at), within)
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row; false if it is not pending."""
@@ -141,24 +134,30 @@ class SQLRegistry:
         self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        if not names:
+            raise InvalidRequest("A certificate without a common name can't be registered.")
+        common_name = str(names[0].value)
+        issuer_id = issuer_id_of(certificate)
         self._insert(
-            issuer_id_of(certificate),
-            certificate.serial_number,
-            certificate.subject.rfc4514_string(),
+            Wanted(issuer_id, [certificate.serial_number], [common_name]),
             partial(
                 transactions.register,
                 certificate=certificate,
+                common_name=common_name,
+                issuer_id=issuer_id,
                 uuid=uuid,
                 cert_type=cert_type,
                 at=at,
             ),
         )
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Revoke; false if there is no such certificate."""
-        return self._write(
-            partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
-        )
+        work = partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
+        return self._write(work, within)
 
     def release(self, serial_number: int, at: datetime) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
@@ -186,3 +185,15 @@ class SQLRegistry:
         return self._write(
             partial(transactions.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap)
         )
+
+
+def _connection_of(within: object) -> Connection:
+    """Give the connection of a Session or Connection whose transaction the caller owns."""
+    if isinstance(within, Connection):
+        return within
+    if isinstance(within, Session):
+        return within.connection()
+    raise InvalidRequest(
+        f"A transaction is a SQLAlchemy Session or Connection, not a {type(within).__name__}; "
+        "of an AsyncSession, pass the one that run_sync gives."
+    )

@@ -86,7 +86,7 @@ certificates = Table(
     Column("uuid", String(255)),
     Column("cert_path", String(1024)),
     Column("file_name", String(255)),
-    Column("idempotency_key", String(255), unique=True),
+    Column("idempotency_key", String(280), unique=True),
     Column("request_hash", String(64)),
     UniqueConstraint("serial_number", "issuer_id"),
     Index(None, "uuid"),

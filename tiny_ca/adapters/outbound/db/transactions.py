@@ -1,23 +1,21 @@
 """Writing: one function a transaction, run alike by the sync and the async handler."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
-from tiny_ca.domain.errors import InvalidRequest, ReservationLost, ValidationCertError
+from tiny_ca.domain.errors import ReservationLost, ValidationCertError
 from tiny_ca.domain.records import CertificateStatus, CRLStamp, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.issuer import issuer_id_of
 
 __all__ = [
     "abandon",
@@ -30,6 +28,8 @@ __all__ = [
     "reserve",
     "revoke",
 ]
+
+T = TypeVar("T")
 
 _c = certificates.c
 PENDING, VALID, REVOKED, EXPIRED, ABANDONED = (
@@ -51,83 +51,125 @@ def ensure_issuer(connection: Connection, issuer_id: str) -> None:
         connection.execute(insert(issuers).values(id=issuer_id))
 
 
-def _free_expired_claim(connection: Connection, common_name: str, now: datetime) -> None:
-    query = select(_c.id, _c.not_after).where(_c.name_claim == common_name, _c.status == VALID)
-    holder = connection.execute(query).one_or_none()
-    if holder is not None and holder.not_after < now.replace(microsecond=0):
-        connection.execute(
-            update(certificates).where(_c.id == holder.id).values(name_claim=None, status=EXPIRED)
+def _free_expired_claims(
+    connection: Connection, common_names: Sequence[str], now: datetime
+) -> None:
+    connection.execute(
+        update(certificates)
+        .where(
+            _c.name_claim.in_(common_names),
+            _c.status == VALID,
+            _c.not_after < now.replace(microsecond=0),
         )
+        .values(name_claim=None, status=EXPIRED)
+    )
 
 
-def reserve(connection: Connection, reservation: Reservation) -> None:
-    """See `ports.registry.Registry.reserve`; a broken UNIQUE is an `IntegrityError`."""
-    _free_expired_claim(connection, reservation.common_name, reservation.created_at)
-    claim: str | None = reservation.common_name
+def _claim_of(connection: Connection, reservation: Reservation) -> str | None:
+    """Give the name to claim now; that of a predecessor moves at the commit."""
     if reservation.predecessor is not None:
         predecessor = row_by_serial(connection, reservation.predecessor)
-        if predecessor is not None and predecessor.name_claim == claim:
-            claim = None
-    retry_key = reservation.retry_key
-    connection.execute(
-        insert(certificates).values(
-            serial_number=str(reservation.serial_number),
-            issuer_id=reservation.issuer_id,
-            common_name=reservation.common_name,
-            name_claim=claim,
-            status=PENDING,
-            cert_type=reservation.cert_type.value,
-            not_before=reservation.validity.not_before,
-            not_after=reservation.validity.not_after,
-            created_at=reservation.created_at,
-            uuid=reservation.location.uuid,
-            cert_path=reservation.location.folder,
-            file_name=reservation.location.file_name,
-            idempotency_key=None if retry_key is None else retry_key.key,
-            request_hash=None if retry_key is None else retry_key.request_hash,
-        )
+        if predecessor is not None and predecessor.name_claim == reservation.common_name:
+            return None
+    return reservation.common_name
+
+
+def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None:
+    """See `ports.registry.Registry.reserve`; a broken UNIQUE is an `IntegrityError`."""
+    names = [reservation.common_name for reservation in reservations]
+    for batch in _batches(names):
+        _free_expired_claims(connection, batch, reservations[0].created_at)
+    rows = [
+        {
+            "serial_number": str(one.serial_number),
+            "issuer_id": one.issuer_id,
+            "common_name": one.common_name,
+            "name_claim": _claim_of(connection, one),
+            "status": PENDING,
+            "cert_type": one.cert_type.value,
+            "not_before": one.validity.not_before,
+            "not_after": one.validity.not_after,
+            "created_at": one.created_at,
+            "uuid": one.location.uuid,
+            "cert_path": one.location.folder,
+            "file_name": one.location.file_name,
+            "idempotency_key": None if one.retry_key is None else one.retry_key.key,
+            "request_hash": None if one.retry_key is None else one.retry_key.request_hash,
+        }
+        for one in reservations
+    ]
+    connection.execute(insert(certificates), rows)
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a list into what every database takes in one statement."""
+    for start in range(0, len(items), 500):
+        yield items[start : start + 500]
+
+
+_TO_VALID = (
+    update(certificates)
+    .where(
+        _c.serial_number == bindparam("of_serial_number"),
+        _c.issuer_id == bindparam("of_issuer_id"),
+        _c.status == PENDING,
     )
+    .values(status=VALID, certificate_pem=bindparam("pem"))
+)
 
 
 def commit(
-    connection: Connection, reservation: Reservation, certificate: x509.Certificate, at: datetime
+    connection: Connection,
+    signed: Sequence[tuple[Reservation, x509.Certificate]],
+    at: datetime,
 ) -> None:
-    """See `ports.registry.Registry.commit`."""
-    values: dict[str, Any] = {
-        "status": VALID,
-        "certificate_pem": certificate.public_bytes(Encoding.PEM).decode(),
-    }
-    if reservation.predecessor is not None:
-        claim = _supersede(connection, reservation.predecessor, at)
-        if claim == reservation.common_name:
-            values["name_claim"] = claim
+    """See `ports.registry.Registry.commit`.
+
+    Everything is looked at before anything is written: in a transaction of the caller's, what
+    was written before an error would stay.
+    """
+    predecessors = [
+        (reservation, _predecessor(connection, reservation.predecessor))
+        for reservation, _ in signed
+        if reservation.predecessor is not None
+    ]
     result = connection.execute(
-        update(certificates)
-        .where(
-            _c.serial_number == str(reservation.serial_number),
-            _c.issuer_id == reservation.issuer_id,
-            _c.status == PENDING,
-        )
-        .values(values)
+        _TO_VALID,
+        [
+            {
+                "of_serial_number": str(reservation.serial_number),
+                "of_issuer_id": reservation.issuer_id,
+                "pem": certificate.public_bytes(Encoding.PEM).decode(),
+            }
+            for reservation, certificate in signed
+        ],
     )
-    if result.rowcount != 1:
+    if result.rowcount != len(signed):
         raise ReservationLost(
             "The reservation was closed before its certificate was ready: issue again, or "
             "recover with a longer limit."
         )
+    for reservation, predecessor in predecessors:
+        _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
+        if predecessor.name_claim == reservation.common_name:
+            connection.execute(
+                update(certificates)
+                .where(
+                    _c.serial_number == str(reservation.serial_number),
+                    _c.issuer_id == reservation.issuer_id,
+                )
+                .values(name_claim=reservation.common_name)
+            )
 
 
-def _supersede(connection: Connection, predecessor: int, at: datetime) -> str | None:
-    """Revoke the predecessor; give the claim that it held."""
-    row = row_by_serial(connection, predecessor, for_update=True)
+def _predecessor(connection: Connection, serial_number: int) -> Row[Any]:
+    row = row_by_serial(connection, serial_number, for_update=True)
     if row is None or row.status != VALID:
         status = "gone" if row is None else row.status
         raise ValidationCertError(
             f"The certificate to replace is {status} by now: nothing was issued."
         )
-    _write_revocation(connection, row, CRLReason.SUPERSEDED, at)
-    claim: str | None = row.name_claim
-    return claim
+    return row
 
 
 def abandon(connection: Connection, issuer_id: str, serial_number: int) -> bool:
@@ -147,20 +189,18 @@ def abandon(connection: Connection, issuer_id: str, serial_number: int) -> bool:
 def register(
     connection: Connection,
     certificate: x509.Certificate,
+    common_name: str,
+    issuer_id: str,
     uuid: str | None,
     cert_type: CertType,
     at: datetime,
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
-    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if not names:
-        raise InvalidRequest("A certificate without a common name can't be registered.")
-    common_name = str(names[0].value)
-    _free_expired_claim(connection, common_name, at)
+    _free_expired_claims(connection, [common_name], at)
     connection.execute(
         insert(certificates).values(
             serial_number=str(certificate.serial_number),
-            issuer_id=issuer_id_of(certificate),
+            issuer_id=issuer_id,
             common_name=common_name,
             name_claim=common_name,
             status=VALID,
@@ -205,7 +245,7 @@ def release(connection: Connection, serial_number: int, at: datetime) -> bool:
     if row is None:
         return False
     check_release(to_record(row).revocation)
-    _free_expired_claim(connection, row.common_name, at)
+    _free_expired_claims(connection, [row.common_name], at)
     is_taken = connection.execute(select(_c.id).where(_c.name_claim == row.common_name)).first()
     connection.execute(
         update(certificates)

@@ -1,6 +1,6 @@
 """Null objects: a manager without a registry, or without files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -22,10 +22,15 @@ class NoRegistry:
     Reserving and committing do nothing; all else raises `DBNotInitedError`.
     """
 
-    def reserve(self, reservation: Reservation) -> None:
+    def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Do nothing: the random bits alone keep serial numbers apart."""
 
-    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
         """Do nothing."""
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
@@ -58,7 +63,9 @@ class NoRegistry:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 

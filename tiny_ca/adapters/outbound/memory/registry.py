@@ -1,6 +1,7 @@
 """`MemoryRegistry`: rows in a dictionary."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import RLock
@@ -78,8 +79,23 @@ class MemoryRegistry:
         with self._lock:
             return next((r for r in reversed(self._rows.values()) if r.uuid == uuid), None)
 
-    def reserve(self, reservation: Reservation) -> None:
-        """Write a pending row, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+    def reserve(self, reservations: Sequence[Reservation]) -> None:
+        """Write pending rows, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
+        with self._all_or_none():
+            for reservation in reservations:
+                self._reserve(reservation)
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        with self._lock:
+            before = self._rows.copy(), self._claims.copy(), self._retry_keys.copy()
+            try:
+                yield
+            except BaseException:
+                self._rows, self._claims, self._retry_keys = before
+                raise
+
+    def _reserve(self, reservation: Reservation) -> None:
         place, retry_key = reservation.location, reservation.retry_key
         row = CertificateRecord(
             serial_number=reservation.serial_number,
@@ -129,8 +145,21 @@ class MemoryRegistry:
             self._rows[key] = replace(row, status=CertificateStatus.EXPIRED)
             del self._claims[common_name]
 
-    def commit(self, reservation: Reservation, certificate: x509.Certificate, at: datetime) -> None:
-        """Make the row valid; raise `ReservationLost` or `ValidationCertError`."""
+    def commit(
+        self,
+        signed: Sequence[tuple[Reservation, x509.Certificate]],
+        at: datetime,
+        within: object = None,
+    ) -> None:
+        """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
+        _refuse(within)
+        with self._all_or_none():
+            for reservation, certificate in signed:
+                self._commit(reservation, certificate, at)
+
+    def _commit(
+        self, reservation: Reservation, certificate: x509.Certificate, at: datetime
+    ) -> None:
         with self._lock:
             key = reservation.issuer_id, reservation.serial_number
             row = self._rows.get(key)
@@ -200,8 +229,11 @@ class MemoryRegistry:
         )
         self._give_up_claim(row)
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
         """Revoke; false if there is no such certificate."""
+        _refuse(within)
         with self._lock:
             row = self.get_by_serial(serial_number)
             if row is not None:
@@ -278,3 +310,8 @@ class MemoryRegistry:
 
 def _key(row: CertificateRecord) -> _Key:
     return row.issuer_id, row.serial_number
+
+
+def _refuse(within: object) -> None:
+    if within is not None:
+        raise InvalidRequest("A registry in memory has no transactions to be part of.")

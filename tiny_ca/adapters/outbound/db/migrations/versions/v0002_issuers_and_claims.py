@@ -53,7 +53,7 @@ def _new_tables() -> tuple[sa.Table, sa.Table]:
         sa.Column("uuid", sa.String(255)),
         sa.Column("cert_path", sa.String(1024)),
         sa.Column("file_name", sa.String(255)),
-        sa.Column("idempotency_key", sa.String(255)),
+        sa.Column("idempotency_key", sa.String(280)),
         sa.Column("request_hash", sa.String(64)),
         sa.PrimaryKeyConstraint("id", name="pk_certificates"),
         sa.ForeignKeyConstraint(
