@@ -15,7 +15,7 @@ from pydantic_settings import (
 )
 
 from tiny_ca.domain.errors import InvalidRequest
-from tiny_ca.domain.keys import KeyAlgorithm
+from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.plan import PublicationURLs
 
 __all__ = ["DEFAULT_LOGGER", "DT_STR_FORMAT", "Settings"]
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     organization: str | None = None
     country: str | None = None
     """Two capital letters of ISO 3166-1."""
-    key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA
+    key_algorithm: KeyAlgorithm | KeyAlgorithmName = KeyAlgorithm.RSA
     """Of a CA that is created."""
     key_size: int = 4096
     """Of a CA that is created, for RSA, in bits."""

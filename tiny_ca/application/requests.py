@@ -6,7 +6,7 @@ import idna
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from tiny_ca.domain.errors import InvalidName
-from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
+from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName, KeySpec
 from tiny_ca.domain.names import (
     GeneralName,
     SubjectName,
@@ -47,7 +47,7 @@ class _Config(BaseModel):
     # An unknown field would be a misspelt one.
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA
+    key_algorithm: KeyAlgorithm | KeyAlgorithmName = KeyAlgorithm.RSA
     """The kind of key; *key_size* is for RSA alone."""
     key_size: int = Field(default=2048, ge=2048, le=8192, multiple_of=8)
     """Length of an RSA key in bits, 2048..8192."""
@@ -57,7 +57,7 @@ class _Config(BaseModel):
     @property
     def key_spec(self) -> KeySpec:
         """The key to make."""
-        return KeySpec(self.key_algorithm, self.key_size)
+        return KeySpec(KeyAlgorithm(self.key_algorithm), self.key_size)
 
 
 class CAConfig(_Config):

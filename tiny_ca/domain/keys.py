@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from tiny_ca.domain.errors import InvalidRequest
 
-__all__ = ["KeyAlgorithm", "KeySpec"]
+__all__ = ["KeyAlgorithm", "KeyAlgorithmName", "KeySpec"]
 
 
 class KeyAlgorithm(StrEnum):
@@ -20,6 +21,20 @@ class KeyAlgorithm(StrEnum):
     ML_DSA_44 = "ml-dsa-44"
     ML_DSA_65 = "ml-dsa-65"
     ML_DSA_87 = "ml-dsa-87"
+
+
+KeyAlgorithmName = Literal[
+    "rsa",
+    "p-256",
+    "p-384",
+    "p-521",
+    "ed25519",
+    "ed448",
+    "ml-dsa-44",
+    "ml-dsa-65",
+    "ml-dsa-87",
+]
+"""The values of `KeyAlgorithm`, for people who would rather write the string."""
 
 
 @dataclass(frozen=True, slots=True)

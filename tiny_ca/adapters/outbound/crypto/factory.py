@@ -16,7 +16,7 @@ from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import ICALoader, check_ca
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
 from tiny_ca.domain.errors import ValidationCertError
-from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
+from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName, KeySpec
 from tiny_ca.domain.lifetime import Validity, utc_seconds
 from tiny_ca.domain.names import CertificateInfo, GeneralName, SubjectName
 from tiny_ca.domain.plan import CertificatePlan, LeafRequest, RootRequest, plan_leaf, plan_root
@@ -122,14 +122,16 @@ class CertificateFactory:
         valid_from: datetime | None = None,
         logger: Logger | None = None,
         *,
-        key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA,
+        key_algorithm: KeyAlgorithm | KeyAlgorithmName = KeyAlgorithm.RSA,
     ) -> tuple[x509.Certificate, CertificateIssuerPrivateKeyTypes]:
         """Make a root and its key, in memory: nothing records them.
 
         Raises `InvalidRequest` or `InvalidRangeTimeCertificate` before a key is made.
         """
         subject = SubjectName(common_name, organization=organization, country=country)
-        request = RootRequest(subject, KeySpec(key_algorithm, key_size), days_valid, valid_from)
+        request = RootRequest(
+            subject, KeySpec(KeyAlgorithm(key_algorithm), key_size), days_valid, valid_from
+        )
         plan = plan_root(request, _now(), secrets.randbits(RANDOM_BITS))
         key = generate_private_key(plan.key)
         (logger or getLogger("tiny_ca")).info("Made the root %r", common_name)
@@ -148,7 +150,7 @@ class CertificateFactory:
         san_dns: Iterable[str] | None = None,
         san_ip: Iterable[object] | None = None,
         *,
-        key_algorithm: KeyAlgorithm = KeyAlgorithm.RSA,
+        key_algorithm: KeyAlgorithm | KeyAlgorithmName = KeyAlgorithm.RSA,
         strict_validity: bool = False,
     ) -> IssuedByFactory:
         """Make a key and a certificate for it, in memory: nothing records it.
@@ -160,7 +162,7 @@ class CertificateFactory:
         request = LeafRequest(
             common_name=common_name,
             cert_type=serial_type,
-            key=KeySpec(key_algorithm, key_size),
+            key=KeySpec(KeyAlgorithm(key_algorithm), key_size),
             days_valid=days_valid,
             valid_from=valid_from,
             email=email,
