@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,7 @@ class PostgreSQL:
             ready = run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1")
             if ready.returncode == 0:
                 return
+            time.sleep(0.1)
         raise AssertionError("PostgreSQL did not start")
 
     def new_database(self) -> str:

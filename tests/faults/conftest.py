@@ -1,7 +1,6 @@
 """Fixtures of the fault tests."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 

@@ -15,6 +15,7 @@ TRACED = (
 
 _ON_DESCRIPTOR = re.compile(r"\d+ +(\w+)\(\d+<([^>]*)>.* = \d+$")
 _ON_PATHS = re.compile(r"\d+ +(\w+)\((.*)\) = \d+")
+_OF_NO_INTEREST = re.compile(r"registry\.db|/witness/")
 _QUOTED = re.compile(r'"([^"]*)"')
 
 
@@ -83,9 +84,7 @@ class Disk:
             self._moment(f"rename to {destination.name}")
             self.renames.append((source, destination))
             self.dirty |= {source.parent, destination.parent}
-        elif call.startswith("mkdir"):
-            self.dirty.add(paths[-1].parent)
-        elif "O_CREAT" in line and "registry.db" not in line and "/witness/" not in line:
+        elif call.startswith("mkdir") or ("O_CREAT" in line and not _OF_NO_INTEREST.search(line)):
             self.dirty.add(paths[-1].parent)
 
     def _moment(self, name: str) -> None:

@@ -69,13 +69,11 @@ class Folder:
         if not database.exists():
             return {}
         with closing(sqlite3.connect(database)) as connection:
-            try:
-                rows = connection.execute(
-                    "SELECT serial_number, status FROM certificates ORDER BY id"
-                )
-            except sqlite3.OperationalError as error:
-                assert "no such table" in str(error)
+            if not connection.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'certificates'"
+            ).fetchone():
                 return {}
+            rows = connection.execute("SELECT serial_number, status FROM certificates ORDER BY id")
             found = [(int(serial), status) for serial, status in rows]
         assert len(dict(found)) == len(found), "a serial number was used twice"
         return dict(found)

@@ -3,9 +3,10 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 
@@ -23,9 +24,11 @@ class Restartable:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path) -> Iterator["Restartable"]:
+    def started(cls) -> Iterator["Restartable"]:
         need("initdb", "postgres", "pg_ctl")
-        with PostgreSQL.started(folder) as cluster:
+        # Not in pytest's folder: every session that starts closes it to other users again,
+        # and PostgreSQL is one when we are root.
+        with TemporaryDirectory() as folder, PostgreSQL.started(Path(folder)) as cluster:
             server = cls(cluster)
             try:
                 yield server
@@ -40,7 +43,8 @@ class Restartable:
 
     def start(self) -> None:
         options = f"-p {self.cluster.port} -k {self.cluster.folder.parent}"
-        log = self.cluster.folder.parent / "log"
+        # A name of its own: the first log is ours, not the server's.
+        log = self.cluster.folder / "restarts.log"
         self._control("start", "-l", log, "-o", options)
         self.is_up = True
 
@@ -71,10 +75,8 @@ class Restartable:
                 "ORDER BY random() LIMIT 1"
             ).fetchone()
         if row is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(row[0], signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[tuple[int]]]:

@@ -164,9 +164,9 @@ def test_a_database_that_another_one_holds(folder: Folder) -> None:
         check_works(manager, old)
 
 
-def test_a_server_that_is_stopped(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = Folder(tmp_path_factory.mktemp("server"))
-    with Restartable.started(tmp_path_factory.mktemp("cluster")) as server:
+def test_a_server_that_is_stopped(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    with Restartable.started() as server:
         handler = SyncDBHandler(server.cluster.new_database())
         storage = LocalStorage(folder.base)
         with CertLifecycleManager(storage, db_handler=handler) as manager:

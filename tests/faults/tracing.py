@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,15 +114,23 @@ class Server:
         run.calls = (folder.parent / f"{folder.name}.strace").read_text().splitlines()
         return run
 
-    def run_again(self, folder: Path, operation: str, *options: str, **request: Any) -> Run:
-        """Let a victim do *operation* under strace, once more by itself, and an issue."""
+    def run_again(
+        self,
+        folder: Path,
+        operation: str,
+        *options: str,
+        between: Callable[[Run], object],
+        **request: Any,
+    ) -> Run:
+        """Let a victim do *operation* under strace, by itself after a recovery, and an issue."""
         pid, run = self.start(folder, operation, **request), Run()
         with attached(pid, Path(os.devnull), options) as tracer:
             self._attempt(run)
             # strace detaches: what it was told to break works again.
             tracer.send_signal(signal.SIGINT)
             tracer.wait(PATIENCE)
-        self._attempt(run)
+        between(run)
+        self._attempt(run, recover=True)
         self._attempt(run, operation="issue", name="after.internal")
         self.send(None)
         self._end(run)

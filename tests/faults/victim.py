@@ -25,7 +25,7 @@ from uuid import uuid4
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.faults.pki import LEAVES, ROOT, leaf, manager_of
+from tests.faults.pki import AT_ONCE, LEAVES, ROOT, leaf, manager_of
 from tiny_ca import CertLifecycleManager
 from tiny_ca.adapters.outbound.crypto import backend, factory
 from tiny_ca.adapters.outbound.crypto.crl import sign_crl
@@ -76,6 +76,8 @@ def bootstrap(manager: CertLifecycleManager, request: Reply) -> Reply:
 
 
 def issue(manager: CertLifecycleManager, request: Reply) -> Reply:
+    if manager.factory is None:
+        manager.open_ca()
     certificate, _, _ = manager.issue_certificate(leaf(request.get("name", "new.internal")))
     return {"serial": certificate.serial_number}
 
@@ -113,6 +115,8 @@ OPERATIONS = {
 
 def attempt(manager: CertLifecycleManager, request: Reply) -> Reply:
     try:
+        if "recover" in request:
+            manager.recover(AT_ONCE)
         return OPERATIONS[request["operation"]](manager, request)
     except TinyCAError as error:
         return {"error": type(error).__name__, "message": str(error)}

@@ -409,10 +409,6 @@ def test_four_processes_that_open_it_at_once_create_one_ca(
 
 
 @pytest.mark.xdist_group("four processes")
-@pytest.mark.xfail(
-    strict=False,
-    reason="SQLite does not wait when two connections turn a new file to WAL at once",
-)
 def test_four_processes_that_create_the_registry_too(
     tmp_path: Path, processes: list[subprocess.Popen[str]]
 ) -> None:

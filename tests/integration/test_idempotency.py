@@ -4,7 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 
 from tiny_ca import (
     CAConfig,
@@ -28,8 +33,6 @@ ROOT = CAConfig(common_name="Root", key_algorithm="p-256")
 
 
 def pem(key: object) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -112,3 +115,12 @@ def test_without_a_registry_nothing_can_be_repeated(tmp_path: Path) -> None:
     ca = CertLifecycleManager(LocalStorage(tmp_path))
     with pytest.raises(DBNotInitedError):
         ca.create_self_signed_ca(ROOT, idempotency_key="k")
+
+
+def test_files_that_a_later_certificate_replaced_are_not_given(tmp_path: Path) -> None:
+    ca = CertLifecycleManager(LocalStorage(tmp_path), db_handler=MemoryRegistry())
+    ca.create_self_signed_ca(ROOT)
+    ca.issue_certificate(CONFIG, uuid_str="web", idempotency_key="k")
+    ca.issue_certificate(CONFIG, uuid_str="web", is_overwrite=True)
+    with pytest.raises(StorageError, match="later"):
+        ca.issue_certificate(CONFIG, uuid_str="web", idempotency_key="k")

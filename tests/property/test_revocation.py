@@ -116,6 +116,11 @@ class CertificateUnderCRLs(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += seconds * SECOND
 
+    @precondition(lambda self: self.now < self.not_after)
+    @rule()
+    def the_last_second_comes(self) -> None:
+        self.now = self.not_after
+
     @rule()
     def publish_a_crl(self) -> None:
         is_listed = self.revocation is not None and owed_by_crl(

@@ -97,6 +97,10 @@ def _outcome_of(services: Services, retry_key: RetryKey) -> Outcome:
             f"The certificate of {retry_key.key!r} was revoked before it was signed: "
             "ask for a new one under a new idempotency key."
         )
+    latest = services.registry.get_by_uuid(record.location.uuid)
+    if latest is None or latest.serial_number != record.serial_number:
+        raise StorageError(f"The files of {record.serial_number} were replaced by later ones.")
+    # A process that died may have left them staged.
     paths = services.storage.publish(record.location)
     artefacts = services.storage.load(record.location)
     if artefacts.private_key is None:

@@ -8,6 +8,7 @@ from functools import partial
 from logging import Logger, getLogger
 from threading import Lock, RLock
 from typing import ParamSpec, TypeVar
+from weakref import finalize
 
 import anyio
 import anyio.to_thread
@@ -42,9 +43,7 @@ class AsyncDatabaseManager:
         self._url = db_url
         self._lock = Lock()
         self._pid = 0
-        self._stack = ExitStack()
-        self._portal: BlockingPortal | None = None
-        self._engine: AsyncEngine | None = None
+        self._running: tuple[BlockingPortal, AsyncEngine] | None = None
         self._is_ready = False
         # Raises for a URL that can't be used.  An in-memory database is one connection.
         self._turn = RLock() if is_in_memory(async_engine(db_url).url) else nullcontext()
@@ -73,21 +72,29 @@ class AsyncDatabaseManager:
 
     def _started(self) -> tuple[BlockingPortal, AsyncEngine]:
         with self._lock:
-            if self._portal is None or self._engine is None or self._pid != os.getpid():
+            if self._running is None or self._pid != os.getpid():
                 # What a fork left of the parent's loop has no thread here: forget it.
-                self._stack = ExitStack()
-                self._portal = self._stack.enter_context(start_blocking_portal("asyncio"))
-                self._engine = async_engine(self._url)
-                self._pid = os.getpid()
-            return self._portal, self._engine
+                stack = ExitStack()
+                portal = stack.enter_context(start_blocking_portal("asyncio"))
+                engine = async_engine(self._url)
+                self._running, self._pid = (portal, engine), os.getpid()
+                # Not left to the garbage collector, which would wait for a thread that the end
+                # of the interpreter, or a fork, has taken away.
+                self._stop = finalize(self, _stop, stack, portal, engine, self._pid)
+            return self._running
 
     def close(self) -> None:
         """Close the connections and end the loop's thread; the next use starts them again."""
         with self._lock:
-            portal, engine, self._portal, self._engine = self._portal, self._engine, None, None
-            if portal is not None and engine is not None and self._pid == os.getpid():
-                portal.call(engine.dispose)
-                self._stack.close()
+            if self._running is not None:
+                self._running = None
+                self._stop()
+
+
+def _stop(stack: ExitStack, portal: BlockingPortal, engine: AsyncEngine, pid: int) -> None:
+    if pid == os.getpid():
+        portal.call(engine.dispose)
+        stack.close()
 
 
 async def _transact(engine: AsyncEngine, work: Callable[[Connection], T], *, write: bool) -> T:

@@ -1,5 +1,7 @@
 """Connecting: drivers, durability, and whose fault an error is."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,10 +147,25 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     # The driver would begin by itself, too late for a lock on what is read first.
     connection.isolation_level = None
     cursor = connection.cursor()
+    _turn_to_wal(cursor)
     # FULL: with NORMAL, a commit that was acknowledged may be lost with the power.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _turn_to_wal(cursor: Any) -> None:
+    # SQLite fails at once, whatever its timeout, when two connections do so to a new file.
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
