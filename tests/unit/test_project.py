@@ -30,6 +30,39 @@ def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+WITHOUT_EXTRAS = """
+import sys
+for name in ("aiosqlite", "greenlet", "psycopg"):
+    sys.modules[name] = None
+import tiny_ca
+for name in tiny_ca.__all__:
+    getattr(tiny_ca, name)
+with tiny_ca.open_ca("pki", common_name="Root", key_algorithm="p-256") as ca:
+    ca.issue_certificate(tiny_ca.ClientConfig(common_name="a", key_algorithm="p-256"))
+for make, url in (
+    (tiny_ca.AsyncDBHandler, "sqlite+aiosqlite:///a.db"),
+    (tiny_ca.SyncDBHandler, "postgresql://a@127.0.0.1/a"),
+):
+    try:
+        make(url)
+    except tiny_ca.TinyCAError as error:
+        print(error)
+"""
+
+
+def test_the_extras_are_optional(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_EXTRAS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("install tiny-ca[") == 2
+
+
 def test_ci_runs_the_readmes_second_command() -> None:
     _, tests = blocks("sh")
     assert tests in (ROOT / ".ci/run").read_text()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from logging import Logger, getLogger
 from threading import Lock, RLock
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from weakref import finalize
 
 import anyio
@@ -15,7 +15,6 @@ import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from cryptography import x509
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tiny_ca.adapters.outbound.db.base import BaseDB
 from tiny_ca.adapters.outbound.db.engine import WRITE, async_engine, is_in_memory, registry_errors
@@ -25,6 +24,9 @@ from tiny_ca.domain.errors import NotUniqueCertOwner, SerialNumberCollision
 from tiny_ca.domain.records import CertificateRecord, CRLEntry
 from tiny_ca.domain.revocation import CRLReason, RevokeStatus
 from tiny_ca.domain.serial import CertType
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["AsyncDBHandler", "AsyncDatabaseManager"]
 
@@ -43,7 +45,7 @@ class AsyncDatabaseManager:
         self._url = db_url
         self._lock = Lock()
         self._pid = 0
-        self._running: tuple[BlockingPortal, AsyncEngine] | None = None
+        self._running: "tuple[BlockingPortal, AsyncEngine] | None" = None
         self._is_ready = False
         # Raises for a URL that can't be used.  An in-memory database is one connection.
         self._turn = RLock() if is_in_memory(async_engine(db_url).url) else nullcontext()
@@ -70,7 +72,7 @@ class AsyncDatabaseManager:
         with self._turn:
             return portal.call(partial(_transact, engine, work, write=write))
 
-    def _started(self) -> tuple[BlockingPortal, AsyncEngine]:
+    def _started(self) -> "tuple[BlockingPortal, AsyncEngine]":
         with self._lock:
             if self._running is None or self._pid != os.getpid():
                 # What a fork left of the parent's loop has no thread here: forget it.
@@ -91,13 +93,13 @@ class AsyncDatabaseManager:
                 self._stop()
 
 
-def _stop(stack: ExitStack, portal: BlockingPortal, engine: AsyncEngine, pid: int) -> None:
+def _stop(stack: ExitStack, portal: BlockingPortal, engine: "AsyncEngine", pid: int) -> None:
     if pid == os.getpid():
         portal.call(engine.dispose)
         stack.close()
 
 
-async def _transact(engine: AsyncEngine, work: Callable[[Connection], T], *, write: bool) -> T:
+async def _transact(engine: "AsyncEngine", work: Callable[[Connection], T], *, write: bool) -> T:
     async with engine.connect() as connection:
         if write:
             await connection.execution_options(**WRITE)

@@ -5,15 +5,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from tiny_ca.domain.errors import RegistryError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = ["WRITE", "async_engine", "is_in_memory", "registry_errors", "sync_engine"]
 
@@ -75,10 +77,13 @@ def sync_engine(db_url: str) -> Engine:
     return engine
 
 
-def async_engine(db_url: str) -> AsyncEngine:
+def async_engine(db_url: str) -> "AsyncEngine":
     """Make an engine for one event loop.  Raises as `sync_engine` does."""
     url, arguments = _arguments(db_url, _ASYNC_DRIVERS)
     with registry_errors(), _missing_driver(url):
+        # It needs greenlet, which only the extras for async drivers bring.
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
         engine = create_async_engine(url, **arguments)
     _prepare(engine.sync_engine)
     return engine
