@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -27,10 +28,11 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+def postgresql() -> Iterator[PostgreSQL]:
     """A PostgreSQL cluster of this test process, thrown away at its end."""
     need("initdb", "postgres")
-    with PostgreSQL.started(tmp_path_factory.mktemp("postgresql")) as cluster:
+    # Not in pytest's folders, which another run of pytest closes to PostgreSQL's user.
+    with TemporaryDirectory() as folder, PostgreSQL.started(Path(folder)) as cluster:
         yield cluster
 
 

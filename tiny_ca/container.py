@@ -116,7 +116,7 @@ def _attach_ca(manager: CertLifecycleManager, settings: Settings) -> None:
     deadline = time.monotonic() + _CREATION_TAKES_AT_MOST
     while manager.factory is None:
         try:
-            manager.open_ca(settings.common_name, settings.passphrase)
+            manager.open_ca(settings.common_name)
         except CertNotFound:
             if settings.common_name is None:
                 raise

@@ -146,13 +146,13 @@ class CertLifecycleManager:
         self._log("Created CA", certificate)
         return outcome.paths[".pem"], outcome.paths[".key"]
 
-    def open_ca(self, common_name: str | None = None, passphrase: bytes | None = None) -> None:
+    def open_ca(self, common_name: str | None = None) -> None:
         """Load the CA that an earlier `create_self_signed_ca` left, and issue under it.
 
-        By its common name, or the only valid one there is; *passphrase* opens its private
-        key.  Raises `CertNotFound`, `StorageError` if its files are gone, `ErrorLoadCert`.
+        By its common name, or the only valid one there is.  Raises `CertNotFound`,
+        `StorageError` if its files are gone or encrypted otherwise, `ErrorLoadCert`.
         """
-        self.factory = open_issuer.open_issuer(self._with_registry(), common_name, passphrase)
+        self.factory = open_issuer.open_issuer(self._with_registry(), common_name)
 
     def issue_certificate(
         self,

@@ -112,7 +112,7 @@ class FaultyKey(ec.EllipticCurvePrivateKey):
     def private_numbers(self) -> Any:
         raise NotImplementedError
 
-    def private_bytes(self, encoding: Any, format: Any, encryption_algorithm: Any) -> bytes:
+    def private_bytes(self, encoding: Any, *_: Any) -> bytes:
         raise NotImplementedError
 
     def __copy__(self) -> "FaultyKey":

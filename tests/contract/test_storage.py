@@ -37,7 +37,7 @@ class TestLocalStorage(StorageContract):
         """The old folder is aside, the new one is not in its place: publishing goes on."""
         self.put(storage, HERE)
         new = sample_artefacts(2)
-        storage.stage(HERE, new)
+        storage.stage(HERE, new, replaces=True)
         base = storage.base_folder
         (base / "some/folder/uuid-1").rename(base / ".staging/uuid-1.replaced")
         storage.publish(HERE)
@@ -55,11 +55,9 @@ class TestLocalStorage(StorageContract):
 
 
 class TestLocalStorageWithAPassphrase(StorageContract):
-    passphrase = b"correct horse battery staple"
-
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Storage:
-        encryption = BestAvailableEncryption(self.passphrase)
+        encryption = BestAvailableEncryption(b"correct horse battery staple")
         return LocalStorage(tmp_path, base_encryption_algorithm=encryption)
 
 
@@ -125,7 +123,7 @@ class TestNothingLeavesTheBaseFolder:
             lambda: local.stage(location, sample_artefacts()),
             lambda: local.publish(location),
             lambda: local.delete(location),
-            lambda: local.read(location, ".pem"),
+            lambda: local.load(location),
         ]
         for call in calls:
             with pytest.raises(UnsafePath):
@@ -144,7 +142,7 @@ class TestNothingLeavesTheBaseFolder:
         (base / "uuid-1").symlink_to(outside)
         location = Location("uuid-1", "leaf")
         with pytest.raises(UnsafePath):
-            local.read(location, ".pem")
+            local.load(location)
         certificate = sample_artefacts().certificate
         with pytest.raises(UnsafePath):
             local.save_certificate(certificate, "leaf", uuid_str="uuid-1", is_overwrite=True)
@@ -177,10 +175,10 @@ class TestAFailingMediumRaisesStorageError:
             lambda storage: storage.discard("uuid-1"),
             lambda storage: list(storage.leftovers()),
             lambda storage: storage.delete(HERE),
-            lambda storage: storage.read(HERE, ".pem"),
+            lambda storage: storage.load(HERE),
             lambda storage: storage.stage_crl(sample_crl(), "crl"),
         ],
-        ids=["stage", "publish", "discard", "leftovers", "delete", "read", "stage_crl"],
+        ids=["stage", "publish", "discard", "leftovers", "delete", "load", "stage_crl"],
     )
     def test_without_a_base_folder(
         self, broken: LocalStorage, call: Callable[[LocalStorage], object]
@@ -199,7 +197,7 @@ class TestAFailingMediumRaisesStorageError:
         assert staged(local) == ["uuid-1"]
         (base / "some").unlink()
         local.publish(HERE)
-        assert x509.load_pem_x509_certificate(local.read(HERE, ".pem")) == artefacts.certificate
+        assert local.load(HERE).certificate == artefacts.certificate
 
     def test_staging_leaves_nothing_when_it_fails(
         self, local: LocalStorage, monkeypatch: pytest.MonkeyPatch

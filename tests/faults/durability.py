@@ -49,7 +49,10 @@ class Disk:
     synced: set[Path] = field(default_factory=set)
     commits: int = 0
     moments: dict[str, Moment] = field(default_factory=dict)
-    """`signed`, `commit` (as its writing begins), `rename to <name>`, `returned`: the last one."""
+    """`signed`, `commit` (as its writing begins), `rename to <name>`, `returned`: the last each.
+
+    Only of `signed` the first: no signature may be there before its record.
+    """
     renames: list[tuple[Path, Path]] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
 
@@ -90,4 +93,6 @@ class Disk:
     def _moment(self, name: str) -> None:
         # A checkpoint writes to the database itself: the log still has it all.
         dirty = {path for path in self.dirty if not path.name.endswith(("-shm", ".db"))}
-        self.moments[name] = Moment(frozenset(dirty), frozenset(self.synced), self.commits)
+        moment = Moment(frozenset(dirty), frozenset(self.synced), self.commits)
+        if name != "signed" or name not in self.moments:
+            self.moments[name] = moment

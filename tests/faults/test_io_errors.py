@@ -59,7 +59,7 @@ def at_each(*, slow: set[str]) -> pytest.MarkDecorator:
     )
 
 
-@at_each(slow={"overwrite", "bootstrap"})
+@at_each(slow={"overwrite", "bootstrap", "supersede"})
 def test_one_error_is_typed_and_leaves_nothing_half_done(
     server: Server, prepared: Folder, tmp_path: Path, operation: str
 ) -> None:

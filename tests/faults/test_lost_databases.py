@@ -176,3 +176,6 @@ def test_a_server_that_is_stopped(tmp_path: Path) -> None:
             check_refused(manager, folder, also_reads=True)
             server.start()
             check_works(manager, old)
+            # Nobody called while it was away: nobody has to notice.
+            server.restart()
+            check_works(manager, old)

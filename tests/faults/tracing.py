@@ -55,6 +55,10 @@ class Server:
     """A running `victim.py`."""
 
     def __init__(self) -> None:
+        self._is_busy = False
+        self._begin()
+
+    def _begin(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.victim"],
             cwd=PROJECT,
@@ -70,7 +74,11 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate()
+        # A victim that is left ends by itself: nobody reads what it has to say.
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process.wait(PATIENCE)
 
     def send(self, message: Any) -> None:
         assert self._process.stdin is not None
@@ -92,10 +100,16 @@ class Server:
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
         reply: dict[str, Any] = json.loads(line)
+        self._is_busy = self._is_busy and "killed" not in reply
         return reply
 
     def start(self, folder: Path, operation: str, **request: Any) -> int:
         """Fork a victim that is ready to begin; give its pid."""
+        if self._is_busy:
+            # A test failed, and left its victim behind: that is no reason for others to fail.
+            self.__exit__()
+            self._begin()
+        self._is_busy = True
         self.send({"folder": str(folder), "operation": operation, **request})
         ready = self.receive()
         assert "pid" in ready, ready

@@ -28,7 +28,7 @@ from tiny_ca import (
     open_async_ca,
     open_ca,
 )
-from tiny_ca.domain.errors import CertNotFound, ErrorLoadCert, RegistryError, StorageError
+from tiny_ca.domain.errors import CertNotFound, RegistryError, StorageError
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
@@ -228,7 +228,7 @@ class TestPassphrase:
 
     @pytest.mark.parametrize("settings", [{}, {"key_passphrase": "simsim"}])
     def test_nothing_else_does(self, folder: Path, settings: dict[str, str]) -> None:
-        with pytest.raises(ErrorLoadCert) as caught, open_ca(folder, **settings):
+        with pytest.raises(StorageError) as caught, open_ca(folder, **settings):
             pass
         assert "simsim" not in str(caught.value)
 

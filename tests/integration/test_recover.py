@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.regression.world import PROJECT, ROOT_CONFIG, Hook, World, fail, hooked, leaf
 from tiny_ca import (
@@ -21,6 +22,7 @@ from tiny_ca import (
 )
 from tiny_ca.application.recover import Recovery
 from tiny_ca.domain.errors import (
+    FileAlreadyExists,
     NotUniqueCertOwner,
     RegistryError,
     ReservationLost,
@@ -266,7 +268,7 @@ class TestARecoveryThatFails:
         assert world.files() >= THREE_FILES
 
     def test_a_broken_database_is_no_reason_to_discard(self, world: World) -> None:
-        hook = Hook("get_by_uuid")
+        hook = Hook("get_by_serial")
         die(world, "registry", "after", "commit")
         with world.manager(db_handler=hooked(SyncDBHandler, hook)(world.url)) as manager:
             hook.action = fail(RegistryError("injected"))
@@ -303,3 +305,33 @@ class TestInMemory:
             assert manager.recover() == Recovery(0, 1, 0)
             assert manager.recover() == NOTHING
             manager.issue_certificate(leaf())
+
+
+class TestAFolderThatSeveralRowsName:
+    """Which row a staged folder belongs to is said by the certificate in it."""
+
+    def test_a_refused_issue_does_not_cost_the_committed_one_its_files(self, world: World) -> None:
+        die(world, "registry", "after", "commit")
+        storage = LocalStorage(world.base)
+        with world.manager(storage=storage) as manager:
+            manager.open_ca()
+            # As it is when the other process dies while this one has long recovered.
+            published = world.base / "services/mine"
+            published.rename(world.base / ".staging/mine")
+            with pytest.raises(FileAlreadyExists):
+                manager.issue_certificate(leaf("other.internal"), "services", "mine")
+            assert manager.recover(AT_ONCE).published == 1
+        assert world.staged() == []
+        assert world.files() >= THREE_FILES
+
+    def test_an_overwrite_that_died_does_not_replace_what_it_would_have(self, world: World) -> None:
+        with world.manager() as manager:
+            manager.open_ca()
+            old, _, _ = manager.issue_certificate(leaf(), "services", "mine")
+        die(world, "storage", "after", "stage", "overwrite")
+        with world.manager() as manager:
+            assert manager.recover(AT_ONCE).discarded == 1
+            manager.open_ca()
+            assert manager.verify_certificate(old)
+        pem = world.base / "services/mine/a.internal.pem"
+        assert x509.load_pem_x509_certificate(pem.read_bytes()) == old

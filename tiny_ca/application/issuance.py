@@ -1,6 +1,6 @@
 """The one way in which a certificate comes to be: reserve, sign, stage, commit, publish."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import NamedTuple
@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
     """What was issued, and the files' paths by extension."""
 
     artefacts: Artefacts
-    paths: dict[str, Path]
+    paths: Mapping[str, Path]
 
 
 def new_location(

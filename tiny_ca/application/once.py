@@ -97,17 +97,14 @@ def _outcome_of(services: Services, retry_key: RetryKey) -> Outcome:
             f"The certificate of {retry_key.key!r} was revoked before it was signed: "
             "ask for a new one under a new idempotency key."
         )
-    latest = services.registry.get_by_uuid(record.location.uuid)
-    if latest is None or latest.serial_number != record.serial_number:
-        raise StorageError(f"The files of {record.serial_number} were replaced by later ones.")
-    # A process that died may have left them staged.
-    paths = services.storage.publish(record.location)
+    if any(one.serial_number == record.serial_number for one in services.storage.leftovers()):
+        # The process that issued it died before it published.
+        services.storage.publish(record.location)
     artefacts = services.storage.load(record.location)
+    if artefacts.certificate != x509.load_pem_x509_certificate(record.certificate_pem.encode()):
+        raise StorageError(f"The files of {record.serial_number} were replaced by later ones.")
     if artefacts.private_key is None:
         raise StorageError(
             f"The storage does not hold the private key of {record.serial_number} any more."
         )
-    certificate = x509.load_pem_x509_certificate(record.certificate_pem.encode())
-    if artefacts.certificate != certificate:
-        raise StorageError(f"The storage holds another certificate than {record.serial_number}.")
-    return Outcome(artefacts, paths)
+    return Outcome(artefacts, artefacts.paths)

@@ -13,26 +13,23 @@ from tiny_ca.ports.issuer import Issuer
 __all__ = ["open_issuer"]
 
 
-def open_issuer(
-    services: Services, common_name: str | None, passphrase: bytes | None = None
-) -> Issuer:
-    """Load the valid CA of this name, or the only one there is; *passphrase* opens its key.
+def open_issuer(services: Services, common_name: str | None) -> Issuer:
+    """Load the valid CA of this name, or the only one there is.
 
     Raises `CertNotFound` when there is none or the choice is open, `StorageError` when its
-    files are missing, `ErrorLoadCert` when they can't be used.
+    files are missing or the storage's passphrase does not open them, `ErrorLoadCert` when
+    they are not a CA's.
     """
     location = _location(services, _find(services, common_name))
     try:
-        certificate, key = _read(services, location)
+        artefacts = services.storage.load(location)
     except StorageError:
         # Whoever made it may have committed it, and not published its files yet.
         recover(services)
-        certificate, key = _read(services, location)
-    return services.crypto.load_issuer(certificate, key, passphrase)
-
-
-def _read(services: Services, location: Location) -> tuple[bytes, bytes]:
-    return services.storage.read(location, ".pem"), services.storage.read(location, ".key")
+        artefacts = services.storage.load(location)
+    if artefacts.private_key is None:
+        raise StorageError(f"The storage does not hold the private key of {common_name!r}.")
+    return services.crypto.issuer(artefacts.certificate, artefacts.private_key)
 
 
 def _find(services: Services, common_name: str | None) -> CertificateRecord:

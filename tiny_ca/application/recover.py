@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from tiny_ca.application.services import Services
-from tiny_ca.domain.records import CertificateStatus
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus
+from tiny_ca.ports.storage import Leftover
 
 __all__ = ["PENDING_LIMIT", "Recovery", "recover"]
 
@@ -34,7 +35,7 @@ def recover(services: Services, older_than: timedelta = PENDING_LIMIT) -> Recove
     )
     published = discarded = 0
     for leftover in services.storage.leftovers():
-        record = services.registry.get_by_uuid(leftover.uuid)
+        record = _record_of(services, leftover)
         status = None if record is None else record.status
         if record is not None and record.certificate_pem is not None and record.location:
             services.storage.publish(record.location)
@@ -43,3 +44,11 @@ def recover(services: Services, older_than: timedelta = PENDING_LIMIT) -> Recove
             services.storage.discard(leftover.uuid)
             discarded += 1
     return Recovery(published, abandoned, discarded)
+
+
+def _record_of(services: Services, leftover: Leftover) -> CertificateRecord | None:
+    """Give the row of the certificate that is staged, since several may name the folder."""
+    if leftover.serial_number is None:
+        return None
+    record = services.registry.get_by_serial(leftover.serial_number)
+    return record if record is not None and record.uuid == leftover.uuid else None

@@ -50,9 +50,3 @@ class Crypto(Protocol):
     def issuer(self, certificate: x509.Certificate, key: PrivateKey) -> Issuer:
         """Make an issuer.  Raises `ErrorLoadCert` if it is no CA, or the key is not its key."""
         ...
-
-    def load_issuer(
-        self, certificate_pem: bytes, key_pem: bytes, passphrase: bytes | None
-    ) -> Issuer:
-        """Make an issuer from PEM.  Raises `ErrorLoadCert` as `issuer` does, or if unreadable."""
-        ...

@@ -41,10 +41,6 @@ class Registry(Protocol):
         """Give the certificate that was reserved under *key*, unless it was abandoned."""
         ...
 
-    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
-        """Give the latest certificate whose files lie in the folder *uuid*."""
-        ...
-
     def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Write `pending` rows that take their serial numbers and claim their common names.
 

@@ -1,7 +1,7 @@
 """Files."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,6 +21,8 @@ class Artefacts:
     certificate: x509.Certificate
     private_key: PrivateKey | None = None
     csr: x509.CertificateSigningRequest | None = None
+    paths: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """Where they are, by extension, if they were loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Leftover:
 
     uuid: str
     staged_at: datetime
+    serial_number: int | None
+    """Of the certificate in it; `None` if there is none, whole."""
 
 
 class StagedFile(Protocol):
@@ -96,10 +100,6 @@ class Storage(Protocol):
         Raises `StorageError` if the certificate is not there or something can't be read; a
         key or request that is not there is `None`.
         """
-        ...
-
-    def read(self, location: Location, extension: str) -> bytes:
-        """Give a published file's bytes.  Raises `StorageError` if there is none."""
         ...
 
     def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> StagedFile:

@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
     *(
         f"{__name__}.{module}"
         for module in (
+            "batches",
             "clock_entropy",
             "concurrency",
             "crl_numbers",

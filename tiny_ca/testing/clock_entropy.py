@@ -24,6 +24,13 @@ class ClockContract:
         """The offset is zero: not local time, and not without a time zone."""
         assert clock.now().utcoffset() == timedelta(0)
 
+    @pytest.mark.parametrize("seconds", [0, 0.01])
+    def test_sleep(self, clock: Clock, seconds: float) -> None:
+        """That much time has passed by then, give or take a tick."""
+        before = clock.now()
+        clock.sleep(seconds)
+        assert clock.now() - before >= timedelta(seconds=seconds) - timedelta(milliseconds=1)
+
     def test_threads_read_one_time(self, clock: Clock) -> None:
         """What threads read at once lies between two readings, give or take a correction."""
         before, read, after = clock.now(), at_once(8, lambda _: clock.now()), clock.now()

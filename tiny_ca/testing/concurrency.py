@@ -57,7 +57,7 @@ class ConcurrencyContract:
         assert len(list(registry.pending(NOW + HOUR))) == 7
 
     def test_threads_draw_rising_numbers(self, registry: Registry, ca: SampleCA) -> None:
-        """Eight threads draw five CRL numbers each: no two the same, and none after a higher one."""
+        """Eight draw five CRL numbers each: no two the same, none after a higher one."""
         drawn = at_once(8, lambda _: [registry.next_crl_number(ca.issuer_id) for _ in range(5)])
         each = [numbers for numbers in drawn if not isinstance(numbers, Exception)]
         assert len(each) == 8, drawn
@@ -90,22 +90,34 @@ class ConcurrencyContract:
 
     def test_more_rows_than_a_page(self, registry: Registry, ca: SampleCA) -> None:
         """Each is given once, oldest first, while the caller writes to what was given."""
-        serials = [7 * n % MORE_THAN_A_PAGE + 1 for n in range(MORE_THAN_A_PAGE)]
-        reserved = {
-            serial: ca.reservation(serial, f"name-{serial}", cert_type=CertType.CA)
-            for serial in serials
-        }
-        for reservation in reserved.values():
-            registry.reserve([reservation])
+        batch = [
+            ca.reservation(n, f"name-{n}", cert_type=CertType.CA, uuid="shared")
+            for n in (5 * n % MORE_THAN_A_PAGE + 1 for n in range(MORE_THAN_A_PAGE))
+        ]
+        serials = [reservation.serial_number for reservation in batch]
+        registry.reserve(batch)
         seen = []
         for record in registry.pending(NOW + HOUR):
             seen.append(record.serial_number)
-            ca.commit(registry, reserved[record.serial_number])
+            if record.serial_number % 250 == 0:
+                registry.abandon(ca.issuer_id, record.serial_number)
         assert seen == serials
+        batch = [reservation for reservation in batch if reservation.serial_number % 250]
+        extra = [ca.reservation(n, f"name-{n}", cert_type=CertType.CA) for n in range(2001, 2006)]
+        registry.reserve(extra)
+        batch += extra
+        serials = [reservation.serial_number for reservation in batch]
+        registry.commit([(one, ca.certificate(one)) for one in batch], NOW)
         seen = []
         for record in registry.authorities():
             seen.append(record.serial_number)
-            registry.revoke(record.serial_number, CRLReason.SUPERSEDED, NOW)
+            if record.serial_number % 250 == 1:
+                registry.revoke(record.serial_number, CRLReason.SUPERSEDED, NOW)
         assert seen == serials
+        successors = [
+            ca.reservation(5000 + n, f"name-{n}", predecessor=n) for n in serials if n % 250 != 1
+        ]
+        registry.reserve(successors)
+        registry.commit([(one, ca.certificate(one)) for one in successors], NOW)
         listed = [entry.serial_number for entry in registry.revoked(ca.issuer_id)]
         assert sorted(listed) == sorted(serials)

@@ -6,13 +6,6 @@ from dataclasses import replace
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-)
 
 from tiny_ca.domain.errors import ErrorLoadCert, SigningError
 from tiny_ca.domain.keys import KeySpec
@@ -25,16 +18,6 @@ from tiny_ca.testing.issuer import assert_as_planned
 from tiny_ca.testing.samples import P256, leaf_plan, root_plan, sample_key
 
 __all__ = ["CryptoContract"]
-
-PASSPHRASE = b"correct horse battery staple"
-
-
-def key_pem(key: PrivateKey, passphrase: bytes | None = None) -> bytes:
-    """Serialise a key as PKCS #8."""
-    encryption: KeySerializationEncryption = NoEncryption()
-    if passphrase is not None:
-        encryption = BestAvailableEncryption(passphrase)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
 
 
 class CryptoContract:
@@ -119,12 +102,9 @@ class CryptoContract:
         self, crypto: Crypto, key_spec: KeySpec, certificate: x509.Certificate
     ) -> None:
         """Of the same kind or not: `ErrorLoadCert`."""
-        pem = certificate.public_bytes(Encoding.PEM)
         for other in (crypto.generate_private_key(key_spec), sample_key()):
             with pytest.raises(ErrorLoadCert):
                 crypto.issuer(certificate, other)
-            with pytest.raises(ErrorLoadCert):
-                crypto.load_issuer(pem, key_pem(other), None)
 
     def test_a_leaf_makes_no_issuer(
         self, crypto: Crypto, key: PrivateKey, certificate: x509.Certificate
@@ -134,8 +114,6 @@ class CryptoContract:
         leaf = issuer.sign_certificate(leaf_plan(), key.public_key())
         with pytest.raises(ErrorLoadCert):
             crypto.issuer(leaf, key)
-        with pytest.raises(ErrorLoadCert):
-            crypto.load_issuer(leaf.public_bytes(Encoding.PEM), key_pem(key), None)
 
     @pytest.mark.parametrize(
         "changes",
@@ -149,43 +127,3 @@ class CryptoContract:
         certificate = crypto.self_sign(replace(root_plan(), **changes), key)  # type: ignore[arg-type]
         with pytest.raises(ErrorLoadCert):
             crypto.issuer(certificate, key)
-
-    @pytest.mark.parametrize("passphrase", [None, PASSPHRASE], ids=["plain", "encrypted"])
-    def test_load_issuer(
-        self,
-        crypto: Crypto,
-        key: PrivateKey,
-        certificate: x509.Certificate,
-        passphrase: bytes | None,
-    ) -> None:
-        """From PEM, with the passphrase that the key has."""
-        pem = certificate.public_bytes(Encoding.PEM)
-        issuer = crypto.load_issuer(pem, key_pem(key, passphrase), passphrase)
-        assert issuer.certificate == certificate
-        issuer.verify(issuer.sign_certificate(leaf_plan(), sample_key().public_key()))
-
-    @pytest.mark.parametrize(
-        ("made_with", "opened_with"),
-        [(PASSPHRASE, None), (PASSPHRASE, b"another"), (None, PASSPHRASE)],
-        ids=["missing", "wrong", "superfluous"],
-    )
-    def test_a_passphrase_that_does_not_fit(
-        self,
-        crypto: Crypto,
-        key: PrivateKey,
-        certificate: x509.Certificate,
-        made_with: bytes | None,
-        opened_with: bytes | None,
-    ) -> None:
-        """`ErrorLoadCert`, without the passphrase in it."""
-        pem = certificate.public_bytes(Encoding.PEM)
-        with pytest.raises(ErrorLoadCert) as caught:
-            crypto.load_issuer(pem, key_pem(key, made_with), opened_with)
-        assert PASSPHRASE.decode() not in str(caught.value)
-
-    def test_unreadable(self, crypto: Crypto, certificate: x509.Certificate) -> None:
-        """Whether it is the certificate or the key: `ErrorLoadCert`."""
-        pem, key = certificate.public_bytes(Encoding.PEM), key_pem(sample_key())
-        for one, two in ((b"", key), (pem, b""), (pem[:-60], key), (pem, key[:-60]), (key, pem)):
-            with pytest.raises(ErrorLoadCert):
-                crypto.load_issuer(one, two, None)

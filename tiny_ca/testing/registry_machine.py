@@ -3,7 +3,9 @@
 # ruff: noqa: S101
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
 
-from tiny_ca.domain.records import CertificateRecord, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation, RetryKey
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
@@ -20,7 +22,7 @@ from tiny_ca.testing.samples import HOUR, NOW, SampleCA
 
 __all__ = ["RegistryMachine"]
 
-SERIALS, NAMES, UUIDS = 6, 3, 2
+SERIALS, NAMES, UUIDS, RETRY_KEYS = 6, 3, 2, 2
 _runs = count(1)
 
 
@@ -37,6 +39,7 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         "uuid": draw(st.integers(1, UUIDS)),
         "cert_type": draw(st.sampled_from([CertType.CA, CertType.SERVICE])),
         "hours": draw(st.integers(0, 5)),
+        "retry_key": draw(st.none() | st.integers(1, RETRY_KEYS)),
     }
 
 
@@ -70,7 +73,7 @@ class RegistryMachine(RuleBasedStateMachine):
         return self.run << 64 | which
 
     def _reservation(self, ca: int, wanted: dict[str, Any], predecessor: int | None) -> Reservation:
-        return self.cas[ca].reservation(
+        reservation = self.cas[ca].reservation(
             self._serial(wanted["serial_number"]),
             f"name-{self.run}-{wanted['common_name']}",
             uuid=f"uuid-{self.run}-{wanted['uuid']}",
@@ -79,16 +82,23 @@ class RegistryMachine(RuleBasedStateMachine):
             created_at=self.now,
             predecessor=None if predecessor is None else self._serial(predecessor),
         )
+        if wanted["retry_key"] is None:
+            return reservation
+        return replace(reservation, retry_key=RetryKey(self._key(wanted["retry_key"]), "5" * 64))
 
-    def _both(self, act: Callable[[Any], object]) -> None:
-        """Do the same to both; both refuse, or both give the same."""
+    def _key(self, which: int) -> str:
+        return f"key-{self.run}-{which}"
+
+    def _both(self, act: Callable[[Any], object]) -> bool:
+        """Do the same to both; both refuse (false), or both give the same."""
         try:
             expected = act(self.model)
         except Refused as refused:
             with pytest.raises(refused.errors):
                 act(self.registry)
-        else:
-            assert act(self.registry) == expected
+            return False
+        assert act(self.registry) == expected
+        return True
 
     @rule(
         target=reservations,
@@ -96,29 +106,24 @@ class RegistryMachine(RuleBasedStateMachine):
         wanted=descriptions(),
         predecessor=st.none() | serials,
     )
-    def reserve(self, ca: int, wanted: dict[str, Any], predecessor: int | None) -> Reservation:
+    def reserve(self, ca: int, wanted: dict[str, Any], predecessor: int | None) -> Any:
         """Reserve, with a predecessor or without."""
         reservation = self._reservation(ca, wanted, predecessor)
-        self._both(lambda registry: registry.reserve([reservation]))
-        return reservation
+        is_reserved = self._both(lambda registry: registry.reserve([reservation]))
+        return reservation if is_reserved else multiple()
 
     @rule(target=reservations, ca=cas, wanted=descriptions())
     def issue(self, ca: int, wanted: dict[str, Any]) -> Any:
         """Reserve and, if that went well, commit."""
         reservation = self._reservation(ca, wanted, None)
-        try:
-            self.model.reserve([reservation])
-        except Refused as refused:
-            with pytest.raises(refused.errors):
-                self.registry.reserve([reservation])
+        if not self._both(lambda registry: registry.reserve([reservation])):
             return multiple()
-        self.registry.reserve([reservation])
         self.commit(reservation)
         return reservation
 
     @rule(reservation=reservations)
     def commit(self, reservation: Reservation) -> None:
-        """Commit what was reserved, or refused, or committed before."""
+        """Commit what was reserved, whatever became of it."""
         issuer = next(ca for ca in self.cas if ca.issuer_id == reservation.issuer_id)
         certificate, at = issuer.certificate(reservation), self.now
         self._both(lambda registry: registry.commit([(reservation, certificate)], at))
@@ -132,7 +137,7 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(ca=cas, wanted=descriptions())
     def register(self, ca: int, wanted: dict[str, Any]) -> None:
         """Register a certificate that was signed elsewhere."""
-        reservation = self._reservation(ca, wanted, None)
+        reservation = self._reservation(ca, {**wanted, "retry_key": None}, None)
         certificate = self.cas[ca].certificate(reservation)
         uuid, cert_type = reservation.location.uuid, reservation.cert_type
 
@@ -188,16 +193,16 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule()
     def compare(self) -> None:
         """Everything that can be asked has the same answer."""
-        for serial in range(1, SERIALS + 1):
-            self._both(lambda registry, n=serial: registry.get_by_serial(self._serial(n)))
-        for name in range(1, NAMES + 1):
-            self._both(lambda registry, n=name: registry.get_by_name(f"name-{self.run}-{n}"))
-        for uuid in range(1, UUIDS + 1):
-            self._both(lambda registry, n=uuid: registry.get_by_uuid(f"uuid-{self.run}-{n}"))
-        self._both(lambda registry: self._mine(registry.pending(self.now)))
-        self._both(lambda registry: self._mine(registry.authorities()))
-        for ca in self.cas:
-            self._both(lambda registry, i=ca.issuer_id: _sorted(registry.revoked(i)))
+        questions: list[Callable[[Any], object]] = [
+            *(partial(_get_by_serial, serial=self._serial(n + 1)) for n in range(SERIALS)),
+            *(partial(_get_by_name, name=f"name-{self.run}-{n + 1}") for n in range(NAMES)),
+            *(partial(_get_by_key, key=self._key(n + 1)) for n in range(RETRY_KEYS)),
+            lambda registry: self._mine(registry.pending(self.now)),
+            lambda registry: self._mine(registry.authorities()),
+            *(partial(_revoked, issuer_id=ca.issuer_id) for ca in self.cas),
+        ]
+        for question in questions:
+            self._both(question)
 
     def _mine(self, records: Any) -> list[CertificateRecord]:
         issuers = {ca.issuer_id for ca in self.cas}
@@ -208,5 +213,17 @@ class RegistryMachine(RuleBasedStateMachine):
         self.compare()
 
 
-def _sorted(entries: Any) -> list[Any]:
-    return sorted(entries, key=lambda entry: entry.serial_number)
+def _get_by_serial(registry: Registry, serial: int) -> CertificateRecord | None:
+    return registry.get_by_serial(serial)
+
+
+def _get_by_name(registry: Registry, name: str) -> CertificateRecord | None:
+    return registry.get_by_name(name)
+
+
+def _get_by_key(registry: Registry, key: str) -> CertificateRecord | None:
+    return registry.get_by_idempotency_key(key)
+
+
+def _revoked(registry: Registry, issuer_id: str) -> list[CRLEntry]:
+    return sorted(registry.revoked(issuer_id), key=lambda entry: entry.serial_number)

@@ -7,6 +7,7 @@ from datetime import datetime
 from cryptography import x509
 
 from tiny_ca.domain.errors import (
+    IdempotencyKeyTaken,
     NotOnHold,
     NotUniqueCertOwner,
     RegistryError,
@@ -50,6 +51,7 @@ class RegistryModel:
         self._rows: list[CertificateRecord] = []
         self._claimants: set[int] = set()
         """Indices of the rows that claim their names."""
+        self._retry_keys: dict[str, int] = {}
         self._published: dict[str, CRLStamp] = {}
 
     def _find(self, serial: int) -> int | None:
@@ -83,9 +85,10 @@ class RegistryModel:
         found = [row for row in rows if row.common_name == common_name and row.status is VALID]
         return found[0] if found else None
 
-    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
-        """Give the last row with this uuid."""
-        return next((row for row in reversed(self._rows) if row.uuid == uuid), None)
+    def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
+        """Give the row that was reserved under the key, if it is not abandoned."""
+        found = self._retry_keys.get(key)
+        return None if found is None else self._rows[found]
 
     def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Add a pending row; the machine reserves one at a time."""
@@ -93,7 +96,12 @@ class RegistryModel:
         row, now = record_of(reservation, PENDING), reservation.created_at
         predecessor, errors = self._predecessor(reservation)
         inherits = predecessor is not None and predecessor == self._holder(row.common_name, now)
+        key = None if reservation.retry_key is None else reservation.retry_key.key
+        if key is not None and self.get_by_idempotency_key(key) is not None:
+            errors.append(IdempotencyKeyTaken)
         self._add(row, now, *errors, claims=not inherits)
+        if key is not None:
+            self._retry_keys[key] = len(self._rows) - 1
 
     def _predecessor(self, reservation: Reservation) -> tuple[int | None, list[type[TinyCAError]]]:
         if reservation.predecessor is None:
@@ -129,9 +137,7 @@ class RegistryModel:
                 return i
         return None
 
-    def commit(
-        self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime
-    ) -> None:
+    def commit(self, signed: Sequence[tuple[Reservation, x509.Certificate]], at: datetime) -> None:
         """Make the row valid, and its predecessor superseded."""
         [(reservation, certificate)] = signed
         mine = self._pending(reservation.issuer_id, reservation.serial_number)
@@ -155,9 +161,13 @@ class RegistryModel:
         mine = self._pending(issuer_id, serial_number)
         if mine is None:
             return False
-        self._rows[mine] = replace(self._rows[mine], status=CertificateStatus.ABANDONED)
+        self._close(mine)
         self._claimants.discard(mine)
         return True
+
+    def _close(self, i: int) -> None:
+        self._write(i, CertificateStatus.ABANDONED, None)
+        self._retry_keys = {key: of for key, of in self._retry_keys.items() if of != i}
 
     def register(
         self, certificate: x509.Certificate, reservation: Reservation, at: datetime
@@ -196,8 +206,11 @@ class RegistryModel:
             raise Refused(NotOnHold)
         self._expire(row.common_name, at)
         is_signed = row.certificate_pem is not None
-        self._write(found, VALID if is_signed else CertificateStatus.ABANDONED, None)
-        if is_signed and self._holder(row.common_name, at) is None:
+        if not is_signed:
+            self._close(found)
+            return True
+        self._write(found, VALID, None)
+        if self._holder(row.common_name, at) is None:
             self._claimants.add(found)
         return True
 

@@ -32,22 +32,20 @@ class ReservationContract:
         """Look-ups give `None`, lists nothing."""
         assert registry.get_by_serial(1) is None
         assert registry.get_by_name("a") is None
-        assert registry.get_by_uuid("uuid-1") is None
         assert list(registry.pending(NOW + HOUR)) == []
         assert list(registry.authorities()) == []
         assert list(registry.revoked(ca.issuer_id)) == []
 
     def test_a_reserved_row_is_pending(self, registry: Registry, ca: SampleCA) -> None:
-        """It is found by serial number and uuid, and not by name before it is valid."""
+        """It is found by serial number, and not by name before it is valid."""
         reservation = ca.reservation(LARGEST_SERIAL_NUMBER, "a")
         registry.reserve([reservation])
         expected = record_of(reservation, CertificateStatus.PENDING)
         assert registry.get_by_serial(LARGEST_SERIAL_NUMBER) == expected
-        assert registry.get_by_uuid(f"uuid-{LARGEST_SERIAL_NUMBER}") == expected
         assert registry.get_by_name("a") is None
 
     def test_a_committed_row_is_valid(self, registry: Registry, ca: SampleCA) -> None:
-        """It holds the certificate, and is found by all three look-ups."""
+        """It holds the certificate, and is found by its name too."""
         reservation = ca.issue(registry, 1, "a")
         record = registry.get_by_serial(1)
         assert record is not None
@@ -55,7 +53,7 @@ class ReservationContract:
         certificate = x509.load_pem_x509_certificate(record.certificate_pem.encode())
         assert (certificate.serial_number, certificate.subject.rfc4514_string()) == (1, "CN=a")
         assert record == record_of(reservation, CertificateStatus.VALID, certificate)
-        assert registry.get_by_name("a") == registry.get_by_uuid("uuid-1") == record
+        assert registry.get_by_name("a") == record
 
     def test_moments_come_back_aware_and_equal(self, registry: Registry, ca: SampleCA) -> None:
         """Whatever their time zone, and to the microsecond."""
@@ -82,7 +80,6 @@ class ReservationContract:
             registry.reserve([late])
         assert (registry.get_by_serial(1), registry.get_by_serial(2)) == before
         assert registry.get_by_name("old") == before[1]
-        assert registry.get_by_uuid("another") is None
         registry.reserve([ca.reservation(3, "b")])
         assert registry.abandon(ca.issuer_id, 3)
         with pytest.raises(SerialNumberCollision):

@@ -172,15 +172,6 @@ class RevocationContract:
             ca.commit(registry, reservation)
         ca.issue(registry, 2, "a")
 
-    def test_get_by_uuid_gives_the_latest(self, registry: Registry, ca: SampleCA) -> None:
-        """Of those that were to lie in the folder, whatever became of them."""
-        ca.issue(registry, 2, "a", uuid="shared")
-        registry.reserve([ca.reservation(1, "b", uuid="shared")])
-        record = registry.get_by_uuid("shared")
-        assert record is not None
-        assert record.serial_number == 1
-        assert registry.get_by_uuid("shared ") is None
-
     def test_pending(self, registry: Registry, ca: SampleCA) -> None:
         """Pending rows that were reserved before a moment, not at it, oldest first."""
         for hours, serial in enumerate((4, 3, 2, 1)):

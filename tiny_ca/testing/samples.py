@@ -42,7 +42,7 @@ P256 = KeySpec(KeyAlgorithm.P256)
 
 
 @cache
-def sample_key(which: int = 0) -> PrivateKey:
+def sample_key(which: int = 0) -> PrivateKey:  # noqa: ARG001
     """Give a P-256 key: the same one for the same number."""
     return CryptographyBackend().generate_private_key(P256)
 
@@ -132,6 +132,7 @@ def record_of(
     reservation: Reservation, status: CertificateStatus, certificate: x509.Certificate | None = None
 ) -> CertificateRecord:
     """Give the record that a registry has to give of *reservation*."""
+    retry_key = reservation.retry_key
     pem = None if certificate is None else certificate.public_bytes(Encoding.PEM).decode()
     return CertificateRecord(
         serial_number=reservation.serial_number,
@@ -148,6 +149,7 @@ def record_of(
         certificate_pem=pem,
         revocation_date=None,
         revocation_reason=None,
+        request_hash=None if retry_key is None else retry_key.request_hash,
     )
 
 

@@ -4,11 +4,9 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
 from tiny_ca.domain.errors import FileAlreadyExists, StorageError
@@ -45,29 +43,25 @@ class StorageContract:
     gives an empty one, open to threads, that writes PEM.
     """
 
-    passphrase: ClassVar[bytes | None] = None
-    """What opens the private keys that it keeps."""
-
     def crl_at(self, storage: Storage, path: Path) -> x509.CertificateRevocationList | None:
         """Read a CRL that was swapped in at *path*; override this if it is in no file."""
         return x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else None
 
     def holds(self, storage: Storage, location: Location, artefacts: Artefacts) -> bool:
         """Whether *artefacts* are what can be read at *location*."""
-        pem = storage.read(location, ".pem")
-        return x509.load_pem_x509_certificate(pem) == artefacts.certificate
+        return storage.load(location).certificate == artefacts.certificate
 
     def is_nothing_at(self, storage: Storage, location: Location) -> bool:
         """Whether *location* is vacant, unreadable and not found."""
         storage.check_vacant(location)
         with pytest.raises(StorageError):
-            storage.read(location, ".pem")
+            storage.load(location)
         return storage.find_folder(location.uuid) is None
 
     def put(self, storage: Storage, location: Location, serial_number: int = 1) -> Artefacts:
-        """Stage and publish."""
+        """Stage and publish, in place of what is there."""
         artefacts = sample_artefacts(serial_number)
-        storage.stage(location, artefacts)
+        storage.stage(location, artefacts, replaces=True)
         storage.publish(location)
         return artefacts
 
@@ -93,18 +87,19 @@ class StorageContract:
         assert {path.name for path in paths.values()} == {"leaf.pem", "leaf.key", "leaf.csr"}
         assert all(path.suffix == extension for extension, path in paths.items())
         assert self.holds(storage, HERE, artefacts)
-        key = load_pem_private_key(storage.read(HERE, ".key"), self.passphrase)
-        assert key.public_key() == artefacts.certificate.public_key()
-        assert x509.load_pem_x509_csr(storage.read(HERE, ".csr")) == artefacts.csr
+        loaded = storage.load(HERE)
+        assert loaded.private_key is not None
+        assert loaded.private_key.public_key() == artefacts.certificate.public_key()
+        assert loaded.csr == artefacts.csr
+        assert loaded.paths == paths
         assert staged(storage) == []
 
     def test_a_certificate_alone(self, storage: Storage) -> None:
         """What was not made is not there."""
         storage.stage(HERE, Artefacts(sample_artefacts().certificate))
         assert set(storage.publish(HERE)) == {".pem"}
-        for extension in (".key", ".csr"):
-            with pytest.raises(StorageError):
-                storage.read(HERE, extension)
+        loaded = storage.load(HERE)
+        assert (loaded.private_key, loaded.csr) == (None, None)
 
     def test_publishing_twice_changes_nothing(self, storage: Storage) -> None:
         """The same paths, the same files."""
@@ -114,12 +109,15 @@ class StorageContract:
         assert storage.publish(HERE) == paths
         assert self.holds(storage, HERE, artefacts)
 
-    def test_publishing_at_once(self, storage: Storage) -> None:
+    @pytest.mark.parametrize("is_overwrite", [False, True])
+    def test_publishing_at_once(self, storage: Storage, is_overwrite: bool) -> None:
         """Whoever recovers and whoever issues get the same paths, and the files stay whole."""
         for serial in range(1, 11):
             location = Location(f"uuid-{serial}", "leaf", "some/folder")
+            if is_overwrite:
+                self.put(storage, location, serial + 10)
             artefacts = sample_artefacts(serial)
-            storage.stage(location, artefacts)
+            storage.stage(location, artefacts, replaces=is_overwrite)
             outcomes = at_once(8, lambda _, here=location: storage.publish(here))  # type: ignore[misc]
             assert outcomes == [storage.publish(location)] * 8
             assert len(storage.publish(location)) == 3
@@ -130,14 +128,13 @@ class StorageContract:
         """All of it: no file of the old one stays; until then it is what can be read."""
         old, new = self.put(storage, HERE), Artefacts(sample_artefacts(2).certificate)
         for _ in range(2):
-            storage.stage(HERE, new)
+            storage.stage(HERE, new, replaces=True)
             assert self.holds(storage, HERE, old)
             assert set(storage.publish(HERE)) == {".pem"}
             assert self.holds(storage, HERE, new)
             assert staged(storage) == []
             old, new = new, Artefacts(sample_artefacts(3).certificate)
-        with pytest.raises(StorageError):
-            storage.read(HERE, ".key")
+        assert storage.load(HERE).private_key is None
 
     def test_publish_needs_something_staged(self, storage: Storage) -> None:
         """Or published: `StorageError`."""
@@ -153,6 +150,24 @@ class StorageContract:
         storage.check_vacant(Location("uuid-1", "leaf", "some"))
         storage.check_vacant(Location("uuid-2", "leaf", "some/folder"))
 
+    def test_staging_takes_no_published_place(self, storage: Storage) -> None:
+        """Unless it replaces what is there; nothing is left over."""
+        published = self.put(storage, HERE)
+        with pytest.raises(FileAlreadyExists):
+            storage.stage(HERE, sample_artefacts(2))
+        assert staged(storage) == []
+        assert self.holds(storage, HERE, published)
+
+    def test_one_of_many_threads_stages(self, storage: Storage) -> None:
+        """Eight stage a uuid at once: what one of them wrote is published, whole."""
+        choices = [sample_artefacts(n + 1) for n in range(8)]
+        outcomes = at_once(8, lambda i: storage.stage(HERE, choices[i]))
+        refused = [outcome for outcome in outcomes if outcome is not None]
+        assert {type(error) for error in refused} == {FileAlreadyExists}
+        assert len(refused) == 7
+        storage.publish(HERE)
+        assert self.holds(storage, HERE, choices[outcomes.index(None)])
+
     def test_a_uuid_is_staged_once(self, storage: Storage) -> None:
         """Wherever it is to go; what is staged stays."""
         artefacts = sample_artefacts()
@@ -166,7 +181,7 @@ class StorageContract:
     def test_discard(self, storage: Storage) -> None:
         """What was staged is gone, its uuid free; what is published stays; twice is no error."""
         published = self.put(storage, HERE)
-        storage.stage(HERE, sample_artefacts(2))
+        storage.stage(HERE, sample_artefacts(2), replaces=True)
         storage.stage(Location("uuid-2", "leaf"), sample_artefacts(2))
         storage.discard("uuid-1")
         storage.discard("uuid-1")
@@ -179,12 +194,14 @@ class StorageContract:
         self.put(storage, Location("uuid-2", "leaf"))
 
     def test_leftovers(self, storage: Storage) -> None:
-        """Every staged folder, with when it was staged."""
+        """Every staged folder, with when it was staged and what certificate is in it."""
         before = datetime.now(UTC) - timedelta(seconds=10)
-        for uuid in ("uuid-1", "uuid-2", "uuid-3"):
-            storage.stage(Location(uuid, "leaf", uuid), sample_artefacts())
+        for number in (1, 2, 3):
+            uuid = f"uuid-{number}"
+            storage.stage(Location(uuid, "leaf", uuid), sample_artefacts(number))
         storage.publish(Location("uuid-2", "leaf", "uuid-2"))
         assert staged(storage) == ["uuid-1", "uuid-3"]
+        assert {leftover.serial_number for leftover in storage.leftovers()} == {1, 3}
         moments = [leftover.staged_at for leftover in storage.leftovers()]
         assert all(before <= moment <= before + timedelta(minutes=1) for moment in moments)
 
@@ -201,7 +218,7 @@ class StorageContract:
         other = Location("uuid-2", "leaf", "some/folder")
         kept = self.put(storage, other, 2)
         self.put(storage, HERE)
-        storage.stage(HERE, sample_artefacts(3))
+        storage.stage(HERE, sample_artefacts(3), replaces=True)
         storage.delete(HERE)
         storage.delete(HERE)
         storage.delete(Location("never", "there", "at/all"))
@@ -219,18 +236,26 @@ class StorageContract:
         for pattern in ("*", "uuid-?", "uuid-[12]"):
             assert storage.find_folder(pattern) is None
 
-    def test_read_needs_a_file(self, storage: Storage) -> None:
-        """Of this uuid, name, folder and extension: `StorageError`."""
-        self.put(storage, HERE)
-        for location in (
-            Location("uuid-2", "leaf", "some/folder"),
-            Location("uuid-1", "fleal", "some/folder"),
-            Location("uuid-1", "leaf", "some"),
-        ):
-            with pytest.raises(StorageError):
-                storage.read(location, ".pem")
+    def test_load(self, storage: Storage) -> None:
+        """What was published, as objects; `None` for what was not made."""
+        artefacts = self.put(storage, HERE)
+        loaded = storage.load(HERE)
+        assert (loaded.certificate, loaded.csr) == (artefacts.certificate, artefacts.csr)
+        assert loaded.private_key is not None
+        assert loaded.private_key.public_key() == artefacts.certificate.public_key()
+        alone = Location("uuid-2", "leaf")
+        storage.stage(alone, Artefacts(artefacts.certificate))
+        storage.publish(alone)
+        assert storage.load(alone) == Artefacts(artefacts.certificate)
+
+    def test_load_needs_a_certificate(self, storage: Storage) -> None:
+        """That is published: `StorageError`."""
+        storage.stage(HERE, sample_artefacts())
         with pytest.raises(StorageError):
-            storage.read(HERE, ".txt")
+            storage.load(HERE)
+        storage.publish(HERE)
+        with pytest.raises(StorageError):
+            storage.load(Location("uuid-1", "fleal", "some/folder"))
 
     def test_a_crl_is_visible_once_swapped(self, storage: Storage) -> None:
         """In place of the former one, which can be read until then."""

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from tiny_ca.adapters.outbound.crypto.extensions import x509_name
 from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
 from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key
-from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial, load_ca
+from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
 from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.keys import KeySpec
@@ -40,12 +40,6 @@ class CryptographyBackend:
     def issuer(self, certificate: x509.Certificate, key: PrivateKey) -> CertificateFactory:
         """Make an issuer.  Raises `ErrorLoadCert` if it is no CA, or the key is not its key."""
         return CertificateFactory(CAMaterial(certificate, _signer(key)))
-
-    def load_issuer(
-        self, certificate_pem: bytes, key_pem: bytes, passphrase: bytes | None
-    ) -> CertificateFactory:
-        """Make an issuer from PEM.  Raises `ErrorLoadCert` as `issuer` does, or if unreadable."""
-        return CertificateFactory(load_ca(certificate_pem, key_pem, passphrase))
 
 
 def _signer(key: PrivateKey) -> CertificateIssuerPrivateKeyTypes:

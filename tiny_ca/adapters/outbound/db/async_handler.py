@@ -45,7 +45,7 @@ class AsyncDatabaseManager:
         self._url = db_url
         self._lock = Lock()
         self._pid = 0
-        self._running: "tuple[BlockingPortal, AsyncEngine] | None" = None
+        self._running: tuple[BlockingPortal, AsyncEngine] | None = None
         self._is_ready = False
         # Raises for a URL that can't be used.  An in-memory database is one connection.
         self._turn = RLock() if is_in_memory(async_engine(db_url).url) else nullcontext()

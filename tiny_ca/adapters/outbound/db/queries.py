@@ -1,10 +1,10 @@
 """Reading: functions over a connection, run alike by the sync and the async handler."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
@@ -26,11 +26,12 @@ __all__ = [
     "by_idempotency_key",
     "by_name",
     "by_serial",
-    "by_uuid",
     "pending_page",
     "revoked_page",
     "what_is_taken",
 ]
+
+T = TypeVar("T")
 
 PAGE = 1000
 _c = certificates.c
@@ -96,35 +97,32 @@ def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | 
 class Wanted:
     """What an insert wants to be unique."""
 
-    issuer_id: str
-    serial_numbers: Sequence[int]
+    serial_numbers: Sequence[tuple[str, int]]
+    """Each with its issuer's id."""
     common_names: Sequence[str]
     idempotency_keys: Sequence[str] = ()
 
 
+def _first_twice(items: Iterable[T]) -> T | None:
+    return next((item for item, times in Counter(items).items() if times > 1), None)
+
+
 def what_is_taken(connection: Connection, wanted: Wanted) -> TinyCAError:
-    """Find out which UNIQUE refused an insert, and say so."""
-    serials = [str(serial_number) for serial_number in wanted.serial_numbers]
-    query = select(_c.serial_number).where(
-        _c.serial_number.in_(serials), _c.issuer_id == wanted.issuer_id
-    )
-    if (serial := connection.execute(query).scalars().first()) is not None:
-        return SerialNumberCollision(f"The issuer has used the serial number {serial} before.")
+    """Find out which UNIQUE refused an insert, for a row that is there or one beside it."""
+    serials = [str(serial_number) for _, serial_number in wanted.serial_numbers]
+    query: Select[Any] = select(_c.issuer_id, _c.serial_number)
+    query = query.where(_c.serial_number.in_(serials))
+    used = [(row.issuer_id, int(row.serial_number)) for row in connection.execute(query)]
+    if (taken := _first_twice([*used, *wanted.serial_numbers])) is not None:
+        return SerialNumberCollision(f"The issuer has used the serial number {taken[1]} before.")
     query = select(_c.idempotency_key).where(_c.idempotency_key.in_(wanted.idempotency_keys))
-    if (key := connection.execute(query).scalars().first()) is not None:
+    keys = connection.execute(query).scalars()
+    if (key := _first_twice([*keys, *wanted.idempotency_keys])) is not None:
         return IdempotencyKeyTaken(f"{key!r} was used before.")
     query = select(_c.name_claim).where(_c.name_claim.in_(wanted.common_names))
-    holder = connection.execute(query).scalars().first()
-    # None: the holder gave the name up meanwhile, or the request has a name twice.
-    [(most_common, _)] = Counter(wanted.common_names).most_common(1)
-    return NotUniqueCertOwner(most_common if holder is None else holder)
-
-
-def by_uuid(connection: Connection, uuid: str) -> CertificateRecord | None:
-    """See `ports.registry.Registry.get_by_uuid`."""
-    query = select(*_COLUMNS).where(_c.uuid == uuid).order_by(_c.id.desc()).limit(1)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else to_record(row)
+    name = _first_twice([*connection.execute(query).scalars(), *wanted.common_names])
+    # None: the holder gave the name up meanwhile.
+    return NotUniqueCertOwner(wanted.common_names[0] if name is None else name)
 
 
 def _page(

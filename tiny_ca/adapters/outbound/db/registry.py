@@ -67,7 +67,8 @@ class SQLRegistry:
 
     def _insert(self, wanted: Wanted, work: Callable[[Connection], None]) -> None:
         """Run an insert; when a UNIQUE refused it, find out which one and say so."""
-        self._ensure_issuer(wanted.issuer_id)
+        for issuer_id in {issuer_id for issuer_id, _ in wanted.serial_numbers}:
+            self._ensure_issuer(issuer_id)
         try:
             self._write(work)
         except RegistryError as error:
@@ -99,17 +100,10 @@ class SQLRegistry:
         """Give the certificate that was asked for under *key*.  Raises `RegistryError`."""
         return self._read(partial(queries.by_idempotency_key, key=key))
 
-    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
-        """Give the latest certificate whose files lie in *uuid*.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_uuid, uuid=uuid))
-
     def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Write pending rows, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
-        for issuer_id in {one.issuer_id for one in reservations}:
-            self._ensure_issuer(issuer_id)
         wanted = Wanted(
-            reservations[0].issuer_id,
-            [one.serial_number for one in reservations],
+            [(one.issuer_id, one.serial_number) for one in reservations],
             [one.common_name for one in reservations],
             [one.retry_key.key for one in reservations if one.retry_key is not None],
         )
@@ -140,7 +134,7 @@ class SQLRegistry:
         common_name = str(names[0].value)
         issuer_id = issuer_id_of(certificate)
         self._insert(
-            Wanted(issuer_id, [certificate.serial_number], [common_name]),
+            Wanted([(issuer_id, certificate.serial_number)], [common_name]),
             partial(
                 transactions.register,
                 certificate=certificate,
@@ -182,6 +176,7 @@ class SQLRegistry:
 
     def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
         """Call *swap* and record *stamp*, unless a higher number was published."""
+        self._ensure_issuer(issuer_id)
         return self._write(
             partial(transactions.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap)
         )

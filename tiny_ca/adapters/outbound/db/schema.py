@@ -89,7 +89,6 @@ certificates = Table(
     Column("idempotency_key", String(280), unique=True),
     Column("request_hash", String(64)),
     UniqueConstraint("serial_number", "issuer_id"),
-    Index(None, "uuid"),
 )
 
 

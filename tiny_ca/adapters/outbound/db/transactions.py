@@ -133,6 +133,7 @@ def commit(
         for reservation, _ in signed
         if reservation.predecessor is not None
     ]
+    _check_pending(connection, [reservation for reservation, _ in signed])
     result = connection.execute(
         _TO_VALID,
         [
@@ -145,10 +146,7 @@ def commit(
         ],
     )
     if result.rowcount != len(signed):
-        raise ReservationLost(
-            "The reservation was closed before its certificate was ready: issue again, or "
-            "recover with a longer limit."
-        )
+        raise _lost()
     for reservation, predecessor in predecessors:
         _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
         if predecessor.name_claim == reservation.common_name:
@@ -160,6 +158,24 @@ def commit(
                 )
                 .values(name_claim=reservation.common_name)
             )
+
+
+def _check_pending(connection: Connection, reservations: Sequence[Reservation]) -> None:
+    pending: set[tuple[Any, ...]] = set()
+    for batch in _batches([str(one.serial_number) for one in reservations]):
+        query = select(_c.issuer_id, _c.serial_number).where(
+            _c.serial_number.in_(batch), _c.status == PENDING
+        )
+        pending.update(map(tuple, connection.execute(query.with_for_update())))
+    if any((one.issuer_id, str(one.serial_number)) not in pending for one in reservations):
+        raise _lost()
+
+
+def _lost() -> ReservationLost:
+    return ReservationLost(
+        "The reservation was closed before its certificate was ready: issue again, or "
+        "recover with a longer limit."
+    )
 
 
 def _predecessor(connection: Connection, serial_number: int) -> Row[Any]:
@@ -247,17 +263,13 @@ def release(connection: Connection, serial_number: int, at: datetime) -> bool:
     check_release(to_record(row).revocation)
     _free_expired_claims(connection, [row.common_name], at)
     is_taken = connection.execute(select(_c.id).where(_c.name_claim == row.common_name)).first()
-    connection.execute(
-        update(certificates)
-        .where(_c.id == row.id)
-        .values(
-            # A row that was put on hold before it was signed has no certificate to be valid.
-            status=VALID if row.certificate_pem else ABANDONED,
-            name_claim=None if is_taken or not row.certificate_pem else row.common_name,
-            revocation_date=None,
-            revocation_reason=None,
-        )
-    )
+    values: dict[str, Any] = {"status": VALID, "revocation_date": None, "revocation_reason": None}
+    if not row.certificate_pem:
+        # A row that was put on hold before it was signed has no certificate to be valid.
+        values.update(status=ABANDONED, idempotency_key=None)
+    elif not is_taken:
+        values["name_claim"] = row.common_name
+    connection.execute(update(certificates).where(_c.id == row.id).values(values))
     return True
 
 

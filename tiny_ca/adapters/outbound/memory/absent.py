@@ -45,10 +45,6 @@ class NoRegistry:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
-        """Give `None`: no folder is known."""
-        return None
-
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
@@ -122,10 +118,6 @@ class NoStorage:
         return None
 
     def load(self, location: Location) -> Artefacts:
-        """Raise `StorageError`."""
-        raise StorageError("There are no files: the manager was made with NoStorage.")
-
-    def read(self, location: Location, extension: str) -> bytes:
         """Raise `StorageError`."""
         raise StorageError("There are no files: the manager was made with NoStorage.")
 

@@ -74,11 +74,6 @@ class MemoryRegistry:
             place = self._retry_keys.get(key)
             return None if place is None else self._rows[place]
 
-    def get_by_uuid(self, uuid: str) -> CertificateRecord | None:
-        """Give the latest certificate whose files lie in *uuid*."""
-        with self._lock:
-            return next((r for r in reversed(self._rows.values()) if r.uuid == uuid), None)
-
     def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Write pending rows, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         with self._all_or_none():
@@ -120,8 +115,11 @@ class MemoryRegistry:
             inherits = False
             if reservation.predecessor is not None:
                 predecessor = self.get_by_serial(reservation.predecessor)
-                holder = self._claims.get(row.common_name)
-                inherits = predecessor is not None and _key(predecessor) == holder
+                inherits = (
+                    predecessor is not None
+                    and predecessor.status_at(row.created_at) is not CertificateStatus.EXPIRED
+                    and _key(predecessor) == self._claims.get(row.common_name)
+                )
             self._insert(row, reservation.created_at, claims=not inherits)
             if retry_key is not None:
                 self._retry_keys[retry_key.key] = _key(row)
@@ -184,10 +182,18 @@ class MemoryRegistry:
             row = self._rows.get((issuer_id, serial_number))
             if row is None or row.status is not CertificateStatus.PENDING:
                 return False
-            self._rows[_key(row)] = replace(row, status=CertificateStatus.ABANDONED)
-            self._retry_keys = {k: v for k, v in self._retry_keys.items() if v != _key(row)}
-            self._give_up_claim(row)
+            self._close(row)
             return True
+
+    def _close(self, row: CertificateRecord) -> None:
+        self._rows[_key(row)] = replace(
+            row,
+            status=CertificateStatus.ABANDONED,
+            revocation_date=None,
+            revocation_reason=None,
+        )
+        self._retry_keys = {k: v for k, v in self._retry_keys.items() if v != _key(row)}
+        self._give_up_claim(row)
 
     def _give_up_claim(self, row: CertificateRecord) -> None:
         if self._claims.get(row.common_name) == _key(row):
@@ -247,13 +253,15 @@ class MemoryRegistry:
             if row is None:
                 return False
             check_release(row.revocation)
+            if row.certificate_pem is None:
+                # It was put on hold before it was signed: there is nothing to be valid.
+                self._close(row)
+                return True
             self._free_expired_claim(row.common_name, at)
-            is_signed = row.certificate_pem is not None
-            if is_signed:
-                self._claims.setdefault(row.common_name, _key(row))
+            self._claims.setdefault(row.common_name, _key(row))
             self._rows[_key(row)] = replace(
                 row,
-                status=CertificateStatus.VALID if is_signed else CertificateStatus.ABANDONED,
+                status=CertificateStatus.VALID,
                 revocation_date=None,
                 revocation_reason=None,
             )

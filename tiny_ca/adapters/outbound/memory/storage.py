@@ -83,7 +83,10 @@ class MemoryStorage:
     def leftovers(self) -> Iterator[Leftover]:
         """Give everything that is staged."""
         with self._lock:
-            staged = [Leftover(uuid, at) for uuid, (at, _, _) in self._staged.items()]
+            staged = [
+                Leftover(uuid, at, x509.load_pem_x509_certificate(files[".pem"]).serial_number)
+                for uuid, (at, _, files) in self._staged.items()
+            ]
         yield from staged
 
     def delete(self, location: Location) -> None:
@@ -102,24 +105,19 @@ class MemoryStorage:
     def load(self, location: Location) -> Artefacts:
         """Give what is published at *location*.  Raises `StorageError` if nothing is."""
         with self._lock:
-            files = self._folders.get(_path(location), {})
-            files = {Path(name).suffix: data for name, data in files.items()}
-        if ".pem" not in files:
+            folder = self._folders.get(_path(location), {})
+            pem, key, csr = (
+                folder.get(f"{location.file_name}{extension}")
+                for extension in (".pem", ".key", ".csr")
+            )
+        if pem is None:
             raise StorageError(f"There is no certificate at {_path(location)}.")
-        key, csr = files.get(".key"), files.get(".csr")
         return Artefacts(
-            x509.load_pem_x509_certificate(files[".pem"]),
+            x509.load_pem_x509_certificate(pem),
             None if key is None else cast("PrivateKey", load_pem_private_key(key, None)),
             None if csr is None else x509.load_pem_x509_csr(csr),
+            {Path(name).suffix: _path(location) / name for name in folder},
         )
-
-    def read(self, location: Location, extension: str) -> bytes:
-        """Give a published file's bytes.  Raises `StorageError` if there is none."""
-        with self._lock:
-            try:
-                return self._folders[_path(location)][f"{location.file_name}{extension}"]
-            except KeyError:
-                raise StorageError(f"There is no {extension} file at {location}.") from None
 
     def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "_StagedCRL":
         """Keep a CRL apart, to be swapped in as *file_name*."""

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from glob import escape
 from logging import Logger, getLogger
 from pathlib import Path
 from uuid import uuid4
@@ -139,7 +140,16 @@ class LocalStorage(BaseStorage):
                     changed = (self._base / _STAGING / name).stat().st_mtime
                 except FileNotFoundError:
                     continue
-            yield Leftover(name, datetime.fromtimestamp(changed, UTC))
+                serial_number = self._serial_number_in(self._base / _STAGING / name)
+            yield Leftover(name, datetime.fromtimestamp(changed, UTC), serial_number)
+
+    def _serial_number_in(self, staged: Path) -> int | None:
+        for path in staged.glob("*.pem"):
+            # Half a file is that of a process which died, or is still at it.
+            with suppress(FileNotFoundError, ValueError):
+                certificate: x509.Certificate = self._serializer.parse(path.read_bytes(), ".pem")
+                return certificate.serial_number
+        return None
 
     def delete(self, location: Location) -> None:
         """Remove a published folder; none is no error."""
@@ -152,7 +162,8 @@ class LocalStorage(BaseStorage):
         with storage_errors("Looking for a folder"):
             if (self._base / uuid).is_dir():
                 return None
-            found = (path for path in self._base.glob(f"*/**/{uuid}") if path.is_dir())
+            # Neither what is staged nor what only matches as a pattern.
+            found = (path for path in self._base.glob(f"[!.]*/**/{escape(uuid)}") if path.is_dir())
             path = next(found, None)
         return None if path is None else path.parent.relative_to(self._base).as_posix()
 
@@ -161,9 +172,9 @@ class LocalStorage(BaseStorage):
 
         Raises `StorageError` if there is no certificate, or a file can't be read or parsed.
         """
-        values = {}
+        values, folder = {}, self._check_inside(self._folder(location))
         for extension in (".pem", ".key", ".csr"):
-            path = self._folder(location) / f"{location.file_name}{extension}"
+            path = folder / f"{location.file_name}{extension}"
             with storage_errors("Reading files"), suppress(FileNotFoundError):
                 data = path.read_bytes()
                 try:
@@ -171,13 +182,9 @@ class LocalStorage(BaseStorage):
                 except (TypeError, ValueError, UnsupportedAlgorithm) as error:
                     raise StorageError(f"{path} can't be read: {error}") from error
         if ".pem" not in values:
-            raise StorageError(f"There is no certificate at {self._folder(location)}.")
-        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"))
-
-    def read(self, location: Location, extension: str) -> bytes:
-        """Give a published file's bytes.  Raises `StorageError` if there is none."""
-        with storage_errors("Reading a file"):
-            return (self._folder(location) / f"{location.file_name}{extension}").read_bytes()
+            raise StorageError(f"There is no certificate at {folder}.")
+        paths = {extension: folder / f"{location.file_name}{extension}" for extension in values}
+        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"), paths)
 
     def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "StagedLocalFile":
         """Write a CRL durably, to be swapped in as `<file_name>.pem`."""
@@ -216,7 +223,7 @@ class LocalStorage(BaseStorage):
             encryption_algorithm or defaults.encryption,
         ).serialize(cert)
         uuid = path_segment(uuid_str or str(uuid4())) if is_add_uuid else None
-        folder = self._within(cert_path, uuid)
+        folder = self._check_inside(self._within(cert_path, uuid))
         path = folder / f"{path_segment(file_name)}{extension}"
         with storage_errors("Saving a file"):
             if not is_overwrite and (path.is_symlink() or path.exists()):
@@ -248,9 +255,13 @@ class LocalStorage(BaseStorage):
         folder = self._base
         if cert_path is not None and str(cert_path) not in ("", "."):
             folder /= folder_path(Path(cert_path).as_posix())
+        self._check_inside(folder)
+        return folder if uuid is None else folder / uuid
+
+    def _check_inside(self, folder: Path) -> Path:
         if not folder.resolve().is_relative_to(self._base.resolve()):
             raise UnsafePath(f"{folder} is a link that leaves {self._base}.")
-        return folder if uuid is None else folder / uuid
+        return folder
 
     def _folder(self, location: Location) -> Path:
         return self._within(location.folder, location.uuid)

@@ -65,7 +65,6 @@ def _new_tables() -> tuple[sa.Table, sa.Table]:
         sa.UniqueConstraint("name_claim", name="uq_certificates_name_claim"),
         sa.UniqueConstraint("idempotency_key", name="uq_certificates_idempotency_key"),
     )
-    op.create_index("ix_certificates_uuid", "certificates", ["uuid"])
     partial = {
         "ix_certificates_revoked": ("status = 'revoked'", ["issuer_id", "id"]),
         "ix_certificates_pending": ("status = 'pending'", ["created_at"]),
