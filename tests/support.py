@@ -104,7 +104,7 @@ class PostgreSQL:
         assert name is not None
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
-                [name, "-D", cluster.folder, "-p", str(cluster.port), "-k", folder],
+                [name, "-F", "-D", cluster.folder, "-p", str(cluster.port), "-k", folder],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=folder,

@@ -39,7 +39,7 @@ class TestLocalStorage(StorageContract):
         new = sample_artefacts(2)
         storage.stage(HERE, new, replaces=True)
         base = storage.base_folder
-        (base / "some/folder/uuid-1").rename(base / ".staging/uuid-1.replaced")
+        (base / "some/folder/uuid-1").rename(base / ".staging/uuid-1:replaced")
         storage.publish(HERE)
         assert self.holds(storage, HERE, new)
         assert staged(storage) == []
@@ -47,8 +47,8 @@ class TestLocalStorage(StorageContract):
     def test_a_crash_before_the_old_folder_is_removed(self, storage: LocalStorage) -> None:
         """What lies aside is in nobody's way."""
         self.put(storage, HERE)
-        (storage.base_folder / ".staging/uuid-1.replaced").mkdir()
-        (storage.base_folder / ".staging/uuid-1.replaced/leaf.pem").touch()
+        (storage.base_folder / ".staging/uuid-1:replaced").mkdir()
+        (storage.base_folder / ".staging/uuid-1:replaced/leaf.pem").touch()
         new = self.put(storage, HERE, 2)
         assert self.holds(storage, HERE, new)
         assert staged(storage) == []

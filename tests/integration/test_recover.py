@@ -177,7 +177,7 @@ class TestADeathAfterTheCommit:
         before = (world.base / "services/mine/a.internal.key").read_bytes()
         die(world, "registry", "after", "commit", "overwrite")
         # Where `publish` would be between its two renames.
-        (world.base / "services/mine").rename(world.base / ".staging/mine.replaced")
+        (world.base / "services/mine").rename(world.base / ".staging/mine:replaced")
         with world.ca() as manager:
             assert world.files() >= THREE_FILES
             assert (world.base / "services/mine/a.internal.key").read_bytes() != before

@@ -40,7 +40,8 @@ from tiny_ca.ports.storage import Artefacts, Leftover
 __all__ = ["LocalStorage"]
 
 _STAGING = ".staging"
-_REPLACED = ".replaced"
+_REPLACED = ":replaced"
+"""A colon is in no uuid, so that nobody else stages under this name."""
 _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What `rename` says of a folder, or of a file or a link, that is there already."""
 
@@ -125,7 +126,8 @@ class LocalStorage(BaseStorage):
     def discard(self, uuid: str) -> None:
         """Remove a staged folder; none is no error."""
         with storage_errors("Removing staged files"):
-            remove(self._staged(path_segment(uuid)))
+            path_segment(uuid.removesuffix(_REPLACED))
+            remove(self._staged(uuid))
 
     def leftovers(self) -> Iterator[Leftover]:
         """Give every staged folder."""
