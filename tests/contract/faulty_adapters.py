@@ -1,0 +1,146 @@
+"""Adapters with one fault each, under the contract that has to find it.
+
+Not collected by itself: `test_the_kit.py` runs each class and expects a failure.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from tiny_ca import MemoryRegistry, MemoryStorage
+from tiny_ca.domain.errors import NotOnHold, RegistryError
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CRLEntry,
+    CRLStamp,
+    Location,
+    Reservation,
+)
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.ports.storage import Artefacts
+from tiny_ca.testing import RegistryContract, StorageContract
+
+
+class ForgetsACommit(MemoryRegistry):
+    def commit(self, signed: Any, at: datetime, within: object = None) -> None:
+        pass
+
+
+class ReadsAnErrorAsNone(MemoryRegistry):
+    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+        try:
+            return super().get_by_serial(serial)
+        except RegistryError:
+            return None
+
+
+class AllowsADuplicateClaim(MemoryRegistry):
+    def reserve(self, reservations: Sequence[Reservation]) -> None:
+        self._claims.clear()
+        super().reserve(reservations)
+
+
+class LosesTheOrder(MemoryRegistry):
+    def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
+        return reversed(list(super().pending(created_before)))
+
+
+class Unrevokes(MemoryRegistry):
+    def release(self, serial_number: int, at: datetime) -> bool:
+        try:
+            return super().release(serial_number, at)
+        except NotOnHold:
+            return True
+
+
+class RevokesAgain(MemoryRegistry):
+    def revoke(
+        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+    ) -> bool:
+        record = self.get_by_serial(serial_number)
+        if record is not None and record.revocation is not None:
+            super().revoke(serial_number, CRLReason.CERTIFICATE_HOLD, at)
+            return False
+        return super().revoke(serial_number, reason, at)
+
+
+class RepeatsACRLNumber(MemoryRegistry):
+    def next_crl_number(self, issuer_id: str) -> int:
+        return min(super().next_crl_number(issuer_id), 3)
+
+
+class PublishesBackwards(MemoryRegistry):
+    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+        swap()
+        return super().publish_crl(issuer_id, stamp, lambda: None)
+
+
+class ListsOtherIssuers(MemoryRegistry):
+    def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
+        for known in {record.issuer_id for record in self._rows.values()}:
+            yield from super().revoked(known)
+
+
+class FreesASerialNumber(MemoryRegistry):
+    def abandon(self, issuer_id: str, serial_number: int) -> bool:
+        is_closed = super().abandon(issuer_id, serial_number)
+        if is_closed:
+            del self._rows[issuer_id, serial_number]
+        return is_closed
+
+
+class ShowsWhatIsStaged(MemoryStorage):
+    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+        super().stage(location, artefacts, replaces=replaces)
+        super().publish(location)
+
+
+class KeepsWhatIsDiscarded(MemoryStorage):
+    def discard(self, uuid: str) -> None:
+        pass
+
+
+class ForgetsTheFolder(MemoryStorage):
+    def find_folder(self, uuid: str) -> str | None:
+        return None
+
+
+class SwapsTooEarly(MemoryStorage):
+    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> Any:
+        staged = super().stage_crl(crl, file_name)
+        staged.swap()
+        return staged
+
+
+class RegistryUnderTest(RegistryContract):
+    kind: type[MemoryRegistry]
+
+    @pytest.fixture
+    def registry(self) -> MemoryRegistry:
+        return self.kind()
+
+
+class StorageUnderTest(StorageContract):
+    kind: type[MemoryStorage]
+
+    @pytest.fixture
+    def storage(self) -> MemoryStorage:
+        return self.kind()
+
+    def crl_at(self, storage: Any, path: Any) -> x509.CertificateRevocationList | None:
+        return storage.crls.get(path.stem)
+
+
+FAULTY = (*MemoryRegistry.__subclasses__(), *MemoryStorage.__subclasses__())
+
+
+def _under_test(kind: type) -> type:
+    contract = RegistryUnderTest if issubclass(kind, MemoryRegistry) else StorageUnderTest
+    return type(f"Test{kind.__name__}", (contract,), {"kind": kind})
+
+
+for _kind in (MemoryRegistry, MemoryStorage, *FAULTY):
+    globals()[f"Test{_kind.__name__}"] = _under_test(_kind)
