@@ -84,6 +84,19 @@ def test_the_quickstart_runs_again_and_again(tmp_path: Path) -> None:
     assert len(list((tmp_path / "pki/live").glob("*/*.key"))) == 3
 
 
+def test_the_device_registration_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", ROOT / "examples/device_registration.py", "pki"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "retired    sensor-17: revoked" in done.stdout
+
+
 VIOLATIONS = {
     "the domain does I/O": ("domain/names.py", "import os"),
     "the domain reads a clock": ("domain/plan.py", "NOW = datetime.now(UTC)"),

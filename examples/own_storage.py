@@ -1,0 +1,103 @@
+"""A storage of one's own, over anything that maps keys to bytes: a dict, dbm, a Redis client."""
+
+import json
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import RLock
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from tiny_ca.domain.errors import FileAlreadyExists, StorageError
+from tiny_ca.domain.records import Location
+from tiny_ca.ports.storage import Artefacts, Leftover, StagedFile
+
+PEM = serialization.Encoding.PEM
+PLAIN = PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+
+
+class KeyValueStorage:
+    """Implements `tiny_ca.ports.storage.Storage`: a folder is one value, so that it is atomic."""
+
+    def __init__(self, store: MutableMapping[str, bytes]) -> None:
+        self._store, self._lock = store, RLock()
+
+    def check_vacant(self, location: Location) -> None:
+        if _place(location) in self._store:
+            raise FileAlreadyExists(_place(location))
+
+    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+        files = {".pem": artefacts.certificate.public_bytes(PEM).decode()}
+        if artefacts.private_key is not None:
+            files[".key"] = artefacts.private_key.private_bytes(*PLAIN).decode()
+        if artefacts.csr is not None:
+            files[".csr"] = artefacts.csr.public_bytes(PEM).decode()
+        folder = {"at": datetime.now(UTC).isoformat(), "name": location.file_name, "files": files}
+        with self._lock:
+            if f"staged/{location.uuid}" in self._store:
+                raise FileAlreadyExists(location.uuid)
+            if not replaces:
+                self.check_vacant(location)
+            self._store[f"staged/{location.uuid}"] = json.dumps(folder).encode()
+
+    def publish(self, location: Location) -> dict[str, Path]:
+        with self._lock:
+            staged = self._store.get(f"staged/{location.uuid}")
+            if staged is not None:
+                self._store[_place(location)] = staged
+                del self._store[f"staged/{location.uuid}"]
+            return dict(self.load(location).paths)
+
+    def discard(self, uuid: str) -> None:
+        self._store.pop(f"staged/{uuid}", None)
+
+    def leftovers(self) -> Iterator[Leftover]:
+        for key in [key for key in self._store if key.startswith("staged/")]:
+            folder = json.loads(self._store[key])
+            certificate = x509.load_pem_x509_certificate(folder["files"][".pem"].encode())
+            at = datetime.fromisoformat(folder["at"])
+            yield Leftover(key.removeprefix("staged/"), at, certificate.serial_number)
+
+    def delete(self, location: Location) -> None:
+        self._store.pop(_place(location), None)
+
+    def find_folder(self, uuid: str) -> str | None:
+        places = [Path(key) for key in self._store if key.startswith("published/")]
+        folders = [place.parent for place in places if place.name == uuid]
+        found = folders[0].relative_to("published").as_posix() if folders else "."
+        return None if found == "." else found
+
+    def load(self, location: Location) -> Artefacts:
+        folder = json.loads(self._store.get(_place(location), b"null"))
+        if folder is None or folder["name"] != location.file_name:
+            raise StorageError(f"There is nothing at {_place(location)}.")
+        files = {extension: text.encode() for extension, text in folder["files"].items()}
+        key = serialization.load_pem_private_key(files[".key"], None) if ".key" in files else None
+        csr = x509.load_pem_x509_csr(files[".csr"]) if ".csr" in files else None
+        place = Path(_place(location))
+        return Artefacts(
+            x509.load_pem_x509_certificate(files[".pem"]),
+            key,
+            csr,
+            {extension: place / f"{location.file_name}{extension}" for extension in files},
+        )
+
+    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> StagedFile:
+        return _StagedCRL(self._store, f"{file_name}.pem", crl.public_bytes(PEM))
+
+
+class _StagedCRL:
+    def __init__(self, store: MutableMapping[str, bytes], name: str, data: bytes) -> None:
+        self._store, self._name, self._data = store, name, data
+
+    def swap(self) -> Path:
+        self._store[self._name] = self._data
+        return Path(self._name)
+
+    def discard(self) -> None:
+        """Nothing was written."""
+
+
+def _place(location: Location) -> str:
+    return (Path("published") / (location.folder or "") / location.uuid).as_posix()
