@@ -693,3 +693,13 @@ def test_logs_hold_no_key(ca: CertLifecycleManager, caplog: pytest.LogCaptureFix
     assert "a.internal" in text
     assert "PRIVATE" not in text
     assert str(key.private_numbers().private_value) not in text
+
+
+def test_nothing_verifies_under_a_ca_that_is_revoked(manager: CertLifecycleManager) -> None:
+    """RFC 5280 §6.1.3 (a)(3) holds for every certificate of the path."""
+    certificate, _, _ = manager.issue_certificate(leaf())
+    assert manager.verify_certificate(certificate)
+    assert manager.factory is not None
+    manager.revoke_certificate(manager.factory.certificate.serial_number)
+    with pytest.raises(ValidationCertError, match="issuer"):
+        manager.verify_certificate(certificate)

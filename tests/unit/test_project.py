@@ -17,17 +17,23 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("block", blocks("python"), ids=["one line", "embedded", "in a test"])
-def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
+def python(*arguments: str | Path, cwd: Path) -> str:
+    """Run Python in *cwd*, where a warning is an error, and give what it printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block],
-        cwd=tmp_path,
+        [sys.executable, "-W", "error", *arguments],
+        cwd=cwd,
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=["one line", "embedded", "in a test"])
+def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
+    python("-c", block, cwd=tmp_path)
 
 
 WITHOUT_EXTRAS = """
@@ -51,16 +57,8 @@ for make, url in (
 
 
 def test_the_extras_are_optional(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", WITHOUT_EXTRAS],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("install tiny-ca[") == 2
+    printed = python("-c", WITHOUT_EXTRAS, cwd=tmp_path)
+    assert printed.count("install tiny-ca[") == 2
 
 
 def test_ci_runs_the_readmes_second_command() -> None:
@@ -70,31 +68,15 @@ def test_ci_runs_the_readmes_second_command() -> None:
 
 def test_the_quickstart_runs_again_and_again(tmp_path: Path) -> None:
     for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-W", "error", ROOT / "examples/quickstart.py", "pki"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
+        printed = python(ROOT / "examples/quickstart.py", "pki", cwd=tmp_path)
     for step in ("opened", "issued", "verified", "revoked", "published", "nginx", "curl"):
-        assert step in done.stdout
+        assert step in printed
     assert len(list((tmp_path / "pki/live").glob("*/*.key"))) == 3
 
 
 def test_the_device_registration_runs(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", ROOT / "examples/device_registration.py", "pki"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "retired    sensor-17: revoked" in done.stdout
+    printed = python(ROOT / "examples/device_registration.py", "pki", cwd=tmp_path)
+    assert "retired    sensor-17: revoked" in printed
 
 
 VIOLATIONS = {

@@ -6,7 +6,7 @@ from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
-from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.issuer import Issuer, issuer_id_of
 
 __all__ = ["active_by_name", "certificate_status", "verify"]
 
@@ -32,7 +32,7 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
 
     Raises `ValidationCertError`: for another issuer, a bad signature, a period (its own or
     the issuer's) that does not hold now, a serial number that the registry does not know or
-    knows of another certificate, and one that is revoked.
+    knows of another certificate, and one that is revoked, or whose issuer is.
     """
     issuer.verify(certificate)
     now = services.clock.now()
@@ -43,6 +43,14 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
                 f"The {which} validity is from {validity.not_before.isoformat()} "
                 f"to {validity.not_after.isoformat()}, and now is {now.isoformat()}."
             )
+    authority = services.registry.get_by_serial(issuer.certificate.serial_number)
+    # A CA from elsewhere need not be in this registry; one that is must not be revoked.
+    if (
+        authority is not None
+        and authority.issuer_id == issuer_id_of(issuer.certificate)
+        and authority.status is CertificateStatus.REVOKED
+    ):
+        raise ValidationCertError("The certificate's issuer is revoked.")
     record = services.registry.get_by_serial(certificate.serial_number)
     if record is None or record.certificate_pem is None:
         raise ValidationCertError(
