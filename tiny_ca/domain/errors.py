@@ -21,6 +21,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidRevocationReason",
     "IsNotFile",
+    "MalformedDER",
     "NotExistCertFile",
     "NotOnHold",
     "NotUniqueCertOwner",
@@ -72,6 +73,10 @@ class InvalidRevocationReason(InvalidRequest):
 
 class NotOnHold(InvalidRequest):
     """Only a certificate that is revoked with certificateHold can be released."""
+
+
+class MalformedDER(TinyCAError, ValueError):
+    """The octets are not DER (X.690), or not of the type that was expected."""
 
 
 class InvalidRangeTimeCertificate(TinyCAError):
