@@ -1,17 +1,19 @@
 """A storage of one's own, over anything that maps keys to bytes: a dict, dbm, a Redis client."""
 
 import json
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from threading import RLock
+from typing import BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from tiny_ca.domain.errors import FileAlreadyExists, StorageError
 from tiny_ca.domain.records import Location
-from tiny_ca.ports.storage import Artefacts, Leftover, StagedFile
+from tiny_ca.ports.storage import Artefacts, Leftover, StagedCRL
 
 PEM = serialization.Encoding.PEM
 PLAIN = PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -83,17 +85,25 @@ class KeyValueStorage:
             {extension: place / f"{location.file_name}{extension}" for extension in files},
         )
 
-    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> StagedFile:
-        return _StagedCRL(self._store, f"{file_name}.pem", crl.public_bytes(PEM))
+    def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> StagedCRL:
+        file = BytesIO()
+        write(file)
+        return _StagedCRL(self._store, file_name, file.getvalue())
+
+    def read_crl(self, file_name: str) -> bytes | None:
+        return self._store.get(f"{file_name}.der")
 
 
 class _StagedCRL:
     def __init__(self, store: MutableMapping[str, bytes], name: str, data: bytes) -> None:
         self._store, self._name, self._data = store, name, data
 
+    def read(self) -> bytes:
+        return self._data
+
     def swap(self) -> Path:
-        self._store[self._name] = self._data
-        return Path(self._name)
+        self._store[f"{self._name}.der"] = self._data
+        return Path(f"{self._name}.pem")
 
     def discard(self) -> None:
         """Nothing was written."""

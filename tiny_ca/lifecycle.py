@@ -1,7 +1,7 @@
 """`CertLifecycleManager`: the synchronous face, one method a use-case."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from logging import Logger, getLogger
 from pathlib import Path
 from threading import Lock
@@ -28,9 +28,11 @@ from tiny_ca.application import (
     verify,
 )
 from tiny_ca.application.join import PreparedCertificate
+from tiny_ca.application.publish_crl import PublishedCRL
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.requests import CAConfig, ClientConfig
 from tiny_ca.application.services import Services
+from tiny_ca.domain.crl import CRLScope, Shard
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CertificateStatus
@@ -263,15 +265,20 @@ class CertLifecycleManager:
         reason: x509.ReasonFlags = x509.ReasonFlags.unspecified,
         *,
         within: object = None,
+        invalidity_date: datetime | None = None,
     ) -> bool:
         """Revoke a certificate, durably; `generate_crl` tells the world.
 
         With *within*, a SQLAlchemy Session or Connection, it is revoked when you commit.
+        *invalidity_date*, an aware datetime: since when the key may have been known to others,
+        where that is known; CRLs say so (RFC 5280 §5.3.2).
 
         True: it is revoked now, whether or not it was before (the first reason and date
         stay).  False: the registry does not know it.  Raises `InvalidRevocationReason`.
         """
-        is_revoked = revoke.revoke(self._with_registry(), serial, CRLReason(reason.value), within)
+        is_revoked = revoke.revoke(
+            self._with_registry(), serial, CRLReason(reason.value), within, invalidity_date
+        )
         self._logger.info("Revoked %s (%s): %s", serial, reason.value, is_revoked)
         return is_revoked
 
@@ -288,9 +295,35 @@ class CertLifecycleManager:
         Raises `ValueError` without a factory, `DBNotInitedError`, and `RegistryError` when a
         newer CRL was published meanwhile.
         """
-        crl = publish_crl.publish_crl(self._with_registry(), self._issuer(), days_valid)
-        self._logger.info("Published a CRL of %d certificates", len(crl))
-        return crl
+        # timedelta itself refuses what is past any calendar, with an error that is not ours.
+        published = self.publish_crl(timedelta(days=max(0, min(days_valid, 10**7))))
+        return x509.load_der_x509_crl(bytes(published.data))
+
+    def publish_crl(
+        self,
+        valid_for: timedelta = timedelta(days=1),
+        *,
+        shard: int | None = None,
+        is_delta: bool = False,
+    ) -> PublishedCRL:
+        """Sign a CRL of this CA, of any size in constant memory, and put it into its files.
+
+        They are `crl.der` and `crl.pem` of the complete CRL, `crl-3-of-8.*` of the *shard* 3
+        (from 0) of the `crl_shards` that *urls* say, and `crl-delta.*` or `crl-3-of-8-delta.*`
+        of what changed since the last complete one.  Signature, number and entries are checked
+        before it replaces the former one.  Raises as `generate_crl` does, and `InvalidRequest`
+        for a shard that there is not, or a delta CRL without a complete one.
+        """
+        part = None if shard is None else Shard(shard, self._urls.crl_shards)
+        published = publish_crl.publish_crl(
+            self._with_registry(),
+            self._issuer(),
+            valid_for,
+            scope=CRLScope(part, is_delta),
+            urls=self._urls,
+        )
+        self._logger.info("Published %s of %d", published.scope.name, published.count)
+        return published
 
     def get_certificate_status(self, serial: int) -> CertificateStatus:
         """Give the status of a certificate; `UNKNOWN` if the registry does not know it."""

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     days_valid: int = 3650
     """Of a CA that is created, in days."""
     crl_urls: tuple[str, ...] = ()
+    delta_crl_urls: tuple[str, ...] = ()
+    crl_shards: int = 1
+    """With 2 or more, the URLs of CRLs have a `{shard}` in them: see `PublicationURLs`."""
     ocsp_urls: tuple[str, ...] = ()
     issuer_urls: tuple[str, ...] = ()
 
@@ -107,4 +110,10 @@ class Settings(BaseSettings):
     @property
     def urls(self) -> PublicationURLs:
         """What goes into the certificates that are issued."""
-        return PublicationURLs(self.crl_urls, self.ocsp_urls, self.issuer_urls)
+        return PublicationURLs(
+            crl=self.crl_urls,
+            ocsp=self.ocsp_urls,
+            issuer=self.issuer_urls,
+            delta=self.delta_crl_urls,
+            crl_shards=self.crl_shards,
+        )

@@ -5,12 +5,13 @@ Not collected by itself: `test_the_kit.py` runs each class and expects a failure
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from cryptography import x509
 
 from tiny_ca import MemoryRegistry, MemoryStorage
+from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import NotOnHold, RegistryError
 from tiny_ca.domain.records import (
     CertificateRecord,
@@ -22,6 +23,7 @@ from tiny_ca.domain.records import (
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.ports.storage import Artefacts
 from tiny_ca.testing import RegistryContract, StorageContract
+from tiny_ca.testing.samples import entries_of
 
 
 class ForgetsACommit(MemoryRegistry):
@@ -58,7 +60,12 @@ class Unrevokes(MemoryRegistry):
 
 class RevokesAgain(MemoryRegistry):
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        invalidity_date: datetime | None = None,
     ) -> bool:
         record = self.get_by_serial(serial_number)
         if record is not None and record.revocation is not None:
@@ -73,15 +80,48 @@ class RepeatsACRLNumber(MemoryRegistry):
 
 
 class PublishesBackwards(MemoryRegistry):
-    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> bool:
         swap()
-        return super().publish_crl(issuer_id, stamp, lambda: None)
+        return super().publish_crl(issuer_id, stamp, lambda: None, scope)
 
 
 class ListsOtherIssuers(MemoryRegistry):
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
         for known in {record.issuer_id for record in self._rows.values()}:
             yield from super().revoked(known)
+
+
+class ListsTheWholeForAShard(MemoryRegistry):
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        return super().crl_entries(issuer_id, None, since)
+
+
+class ForgetsReleases(MemoryRegistry):
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        for part in super().crl_entries(issuer_id, shard, since):
+            if since is None or entries_of([part])[0].revocation_reason.value[:1] != "r":
+                yield part
+
+
+class HasOneScope(MemoryRegistry):
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> bool:
+        return super().publish_crl(issuer_id, stamp, swap)
 
 
 class FreesASerialNumber(MemoryRegistry):
@@ -109,8 +149,8 @@ class ForgetsTheFolder(MemoryStorage):
 
 
 class SwapsTooEarly(MemoryStorage):
-    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> Any:
-        staged = super().stage_crl(crl, file_name)
+    def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> Any:
+        staged = super().stage_crl(write, file_name)
         staged.swap()
         return staged
 
@@ -131,7 +171,8 @@ class StorageUnderTest(StorageContract):
         return self.kind()
 
     def crl_at(self, storage: Any, path: Any) -> x509.CertificateRevocationList | None:
-        return storage.crls.get(path.stem)
+        data = storage.crls.get(path.stem)
+        return None if data is None else x509.load_der_x509_crl(data)
 
 
 FAULTY = (*MemoryRegistry.__subclasses__(), *MemoryStorage.__subclasses__())

@@ -8,6 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tiny_ca.adapters.outbound.crypto import CAMaterial, CertificateFactory, CryptographyBackend
+from tiny_ca.domain.crl import CRLPlan
 from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.names import SubjectName
@@ -15,7 +16,15 @@ from tiny_ca.domain.records import CRLStamp
 from tiny_ca.ports.crypto import Crypto, PrivateKey
 from tiny_ca.ports.issuer import Issuer
 from tiny_ca.testing import CryptoContract, IssuerContract
-from tiny_ca.testing.samples import HOUR, NOW, SampleCA, leaf_plan, root_plan, sample_key
+from tiny_ca.testing.samples import (
+    HOUR,
+    NOW,
+    SampleCA,
+    leaf_plan,
+    root_plan,
+    sample_key,
+    signed_crl,
+)
 
 SIGNATURES = {
     KeyAlgorithm.RSA: "sha256WithRSAEncryption",
@@ -83,7 +92,7 @@ class TestCertificateFactory(IssuerContract):
         expected = SIGNATURES[any_key_spec.algorithm]
         certificate = issuer.sign_certificate(leaf_plan(), sample_key().public_key())
         assert signature_of(certificate) == expected
-        assert signature_of(issuer.sign_crl(CRLStamp(1, NOW, NOW + HOUR), [])) == expected
+        assert signature_of(signed_crl(issuer, CRLPlan(CRLStamp(1, NOW, NOW + HOUR)))) == expected
 
 
 class FaultyKey(ec.EllipticCurvePrivateKey):
@@ -134,7 +143,7 @@ class TestAFaultySignatureIsNotGivenOut:
 
     def test_of_a_crl(self, issuer: Issuer) -> None:
         with pytest.raises(SigningError):
-            issuer.sign_crl(CRLStamp(1, NOW, NOW + HOUR), [])
+            signed_crl(issuer, CRLPlan(CRLStamp(1, NOW, NOW + HOUR)))
 
     def test_of_a_root(self) -> None:
         with pytest.raises(SigningError):

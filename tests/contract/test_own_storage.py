@@ -16,8 +16,8 @@ class TestKeyValueStorage(StorageContract):
         return KeyValueStorage({})
 
     def crl_at(self, storage: KeyValueStorage, path: Path) -> x509.CertificateRevocationList | None:
-        data = storage._store.get(str(path))
-        return None if data is None else x509.load_pem_x509_crl(data)
+        data = storage._store.get(f"{path.stem}.der")
+        return None if data is None else x509.load_der_x509_crl(data)
 
 
 def test_a_manager_takes_it() -> None:

@@ -13,7 +13,7 @@ from tiny_ca.domain.errors import StorageError, UnsafePath
 from tiny_ca.domain.records import Location
 from tiny_ca.ports.storage import Storage
 from tiny_ca.testing import StorageContract
-from tiny_ca.testing.storage import HERE, sample_artefacts, sample_crl, staged
+from tiny_ca.testing.storage import HERE, sample_artefacts, sample_crl, staged, writing
 
 ESCAPES = ("..", "../x", "a/../../x", "/etc", "a/b", ".staging", "a\0", "")
 
@@ -25,7 +25,8 @@ class TestMemoryStorage(StorageContract):
 
     def crl_at(self, storage: Storage, path: Path) -> x509.CertificateRevocationList | None:
         assert isinstance(storage, MemoryStorage)
-        return storage.crls.get(path.stem)
+        data = storage.crls.get(path.stem)
+        return None if data is None else x509.load_der_x509_crl(data)
 
 
 class TestLocalStorage(StorageContract):
@@ -90,7 +91,7 @@ class TestFilesAreTheOwnersAlone:
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
     def test_a_crl_is_for_everybody(self, local: LocalStorage) -> None:
-        path = local.stage_crl(sample_crl(), "crl").swap()
+        path = local.stage_crl(writing(sample_crl()), "crl").swap()
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
@@ -102,7 +103,7 @@ class TestNothingLeavesTheBaseFolder:
             lambda: Location("uuid-1", name),
             lambda: local.discard(name),
             lambda: local.find_folder(name),
-            lambda: local.stage_crl(sample_crl(), name),
+            lambda: local.stage_crl(writing(sample_crl()), name),
         ):
             with pytest.raises(UnsafePath):
                 use()
@@ -176,7 +177,7 @@ class TestAFailingMediumRaisesStorageError:
             lambda storage: list(storage.leftovers()),
             lambda storage: storage.delete(HERE),
             lambda storage: storage.load(HERE),
-            lambda storage: storage.stage_crl(sample_crl(), "crl"),
+            lambda storage: storage.stage_crl(writing(sample_crl()), "crl"),
         ],
         ids=["stage", "publish", "discard", "leftovers", "delete", "load", "stage_crl"],
     )
@@ -214,7 +215,7 @@ class TestAFailingMediumRaisesStorageError:
     def test_a_crl_that_can_not_be_swapped(self, local: LocalStorage, base: Path) -> None:
         """The former one stays: here a folder, which no file replaces."""
         (base / "crl.pem/kept").mkdir(parents=True)
-        file = local.stage_crl(sample_crl(), "crl")
+        file = local.stage_crl(writing(sample_crl()), "crl")
         with pytest.raises(StorageError):
             file.swap()
         assert (base / "crl.pem/kept").is_dir()

@@ -90,7 +90,7 @@ class Aftermath:
         assert factory is not None
         found = crl_number(self._current(factory.certificate))
         signed = [
-            crl_number(x509.load_pem_x509_crl(path.read_bytes()))
+            crl_number(x509.load_der_x509_crl(path.read_bytes()))
             for path in self.folder.path.glob("witness/*.crl")
         ]
         assert found in {1, *signed}

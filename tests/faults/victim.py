@@ -55,19 +55,32 @@ def watch_signatures(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     backend.sign_certificate = _witnessed(sign_certificate, folder, ".pem")
     factory.sign_certificate = _witnessed(sign_certificate, folder, ".pem")
-    factory.sign_crl = _witnessed(sign_crl, folder, ".crl")
+    factory.sign_crl = _witnessed_crl(folder)
 
 
 def _witnessed(sign: Callable[..., Any], folder: Path, extension: str) -> Callable[..., Any]:
     def wrapper(*args: Any) -> Any:
         signed = sign(*args)
-        path = folder / f"{uuid4()}{extension}"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-        os.writev(descriptor, [signed.public_bytes(Encoding.PEM)])
-        os.close(descriptor)
+        _keep(folder / f"{uuid4()}{extension}", signed.public_bytes(Encoding.PEM))
         return signed
 
     return wrapper
+
+
+def _witnessed_crl(folder: Path) -> Callable[..., None]:
+    def wrapper(*args: Any) -> None:
+        file = args[-1]
+        sign_crl(*args)
+        file.seek(0)
+        _keep(folder / f"{uuid4()}.crl", file.read())
+
+    return wrapper
+
+
+def _keep(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.writev(descriptor, [data])
+    os.close(descriptor)
 
 
 def bootstrap(manager: CertLifecycleManager, request: Reply) -> Reply:

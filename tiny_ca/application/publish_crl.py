@@ -1,51 +1,191 @@
-"""Sign a CRL and put it in place of the last one."""
+"""Sign a CRL, look at it as others will, and put it in place of the last one."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
-
-from cryptography import x509
+from pathlib import Path
+from typing import BinaryIO
 
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import InvalidRangeTimeCertificate, RegistryError, TinyCAError
+from tiny_ca.domain.crl import COMPLETE, CRLPlan, CRLScope
+from tiny_ca.domain.crl_reader import CRLReader, vanished
+from tiny_ca.domain.errors import (
+    InvalidRangeTimeCertificate,
+    InvalidRequest,
+    MalformedDER,
+    RegistryError,
+    SigningError,
+    StorageError,
+    TinyCAError,
+    ValidationCertError,
+)
 from tiny_ca.domain.lifetime import utc_seconds
+from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CRLStamp
+from tiny_ca.domain.revocation import may_leave_crl
 from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.storage import StagedCRL
 
-__all__ = ["CRL_FILE_NAME", "publish_crl"]
+__all__ = ["PublishedCRL", "publish_crl"]
 
-CRL_FILE_NAME = "crl"
+
+@dataclass(frozen=True, slots=True)
+class PublishedCRL:
+    """A CRL that is in its place: of what, which one, how long, and where."""
+
+    scope: CRLScope
+    stamp: CRLStamp
+    count: int
+    """How many certificates it lists."""
+    path: Path
+    """Of the PEM file; the DER file is beside it."""
+    data: bytes | memoryview
+    """The CRL itself, DER."""
 
 
 def publish_crl(
-    services: Services, issuer: Issuer, days_valid: int = 1
-) -> x509.CertificateRevocationList:
-    """Sign a complete CRL of *issuer*'s certificates, 1 or more days valid, and publish it.
+    services: Services,
+    issuer: Issuer,
+    valid_for: timedelta = timedelta(days=1),
+    *,
+    scope: CRLScope = COMPLETE,
+    urls: PublicationURLs = PublicationURLs(),
+) -> PublishedCRL:
+    """Sign a CRL of *issuer*'s certificates, valid from now on, and publish it.
 
     The number is drawn first and never used again, so that numbers rise even over failures.
-    Raises `RegistryError` when a CRL with a higher number was published meanwhile.
+    Raises `InvalidRangeTimeCertificate`, `InvalidRequest` for a delta CRL without a complete
+    one or a shard without URLs, `RegistryError` when a CRL with a higher number was published
+    meanwhile, and what `_check` raises; the last CRL is then still there.
     """
     this_update = utc_seconds(services.clock.now())
     try:
-        next_update = this_update + timedelta(days=days_valid)
+        next_update = utc_seconds(this_update + valid_for)
     except OverflowError:
         next_update = this_update
     if next_update <= this_update:
         raise InvalidRangeTimeCertificate(this_update, next_update, this_update)
+    base = _base(services, issuer, scope)
+    points = urls.of_shard(scope.shard)
+    if scope.shard is not None and not points.crl:
+        raise InvalidRequest(f"Certificates name no shard {scope.shard}: say where in the URLs.")
     number = services.registry.next_crl_number(issuer.issuer_id)
-    stamp = CRLStamp(number, this_update, next_update)
-    entries = list(services.registry.revoked(issuer.issuer_id))
-    crl = issuer.sign_crl(stamp, entries)
-    staged = services.storage.stage_crl(crl, CRL_FILE_NAME)
+    plan = CRLPlan(
+        stamp=CRLStamp(number, this_update, next_update),
+        base_number=base,
+        distribution_point=() if scope.shard is None else points.crl,
+        freshest=() if scope.is_delta else points.delta,
+    )
+    return _publish(services, issuer, scope, plan)
+
+
+def _base(services: Services, issuer: Issuer, scope: CRLScope) -> int | None:
+    if not scope.is_delta:
+        return None
+    last = services.registry.last_crl(issuer.issuer_id, scope.base)
+    if last is None:
+        raise InvalidRequest("A delta CRL says what a complete one does not: publish that first.")
+    return last.number
+
+
+class _Entries:
+    """The entries that are written: passed on, and counted."""
+
+    def __init__(self, services: Services, issuer: Issuer, scope: CRLScope, plan: CRLPlan) -> None:
+        self._parts = services.registry.crl_entries(issuer.issuer_id, scope.shard, plan.base_number)
+        self.count = 0
+        self.lengths: list[int] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._parts:
+            self.count += part.count
+            self.lengths.append(len(part.entries))
+            yield part.entries
+
+
+def _publish(services: Services, issuer: Issuer, scope: CRLScope, plan: CRLPlan) -> PublishedCRL:
+    entries = _Entries(services, issuer, scope, plan)
+
+    def write(file: BinaryIO) -> None:
+        issuer.sign_crl(plan, entries, file)
+
+    staged = services.storage.stage_crl(write, scope.name)
     try:
-        is_published = services.registry.publish_crl(issuer.issuer_id, stamp, staged.swap)
+        data = staged.read()
+        new = _read_back(issuer, data, plan, entries.count)
+        _compare(services, issuer, scope, new, entries.lengths)
+        path = _swap(services, issuer, scope, plan.stamp, staged)
     except BaseException as error:
         try:
             staged.discard()
         except TinyCAError as second:
             error.add_note(f"Left for recover(): {second}")
         raise
-    if not is_published:
-        staged.discard()
-        raise RegistryError(
-            f"A CRL with a higher number than {number} was published meanwhile; it stays."
+    return PublishedCRL(scope, plan.stamp, entries.count, path, data)
+
+
+def _read_back(issuer: Issuer, data: bytes | memoryview, plan: CRLPlan, count: int) -> CRLReader:
+    """Check that what lies in the storage is what was planned, whole, and signed."""
+    try:
+        crl = issuer.verify_crl(data)
+        is_as_planned = (
+            crl.stamp == plan.stamp
+            and crl.base_number == plan.base_number
+            and sum(1 for _ in crl.offsets()) == count
         )
+    except (MalformedDER, ValidationCertError) as error:
+        raise SigningError(f"The new CRL does not verify; it was discarded: {error}") from error
+    if not is_as_planned:
+        raise SigningError("What was signed differs from what was planned; it was discarded.")
     return crl
+
+
+def _compare(
+    services: Services, issuer: Issuer, scope: CRLScope, new: CRLReader, lengths: list[int]
+) -> None:
+    """Check that a CRL goes forward from the one that it replaces, and forgets nobody."""
+    data = services.storage.read_crl(scope.name)
+    if data is None:
+        return
+    try:
+        old = issuer.verify_crl(data)
+        missing = [] if scope.is_delta else vanished(old, new, lengths)
+    except MalformedDER as error:
+        raise StorageError(
+            f"The last CRL can't be read, remove {scope.name}.der: {error}"
+        ) from error
+    except ValidationCertError:
+        # Another CA's that publishes into the same folder, as ever.
+        return
+    last = services.registry.last_crl(issuer.issuer_id, scope)
+    if old.stamp.number >= new.stamp.number and (last is None or last.number < old.stamp.number):
+        raise RegistryError(
+            f"The last CRL has the number {old.stamp.number}, this one {new.stamp.number}: the "
+            "registry is older than what was published. Restore it."
+        )
+    this_update = None if last is None else last.this_update
+    reasons = {entry.serial_number: entry.revocation_reason for entry in missing}
+    for record in services.registry.get_many(issuer.issuer_id, list(reasons)):
+        listed = reasons[record.serial_number]
+        if may_leave_crl(listed, record.revocation, record.not_after, this_update):
+            del reasons[record.serial_number]
+    if reasons:
+        raise RegistryError(
+            f"{len(reasons)} certificates that the last CRL lists would be missing in the next, "
+            f"{min(reasons)} among them, for no reason that the registry knows. Restore it, or "
+            f"remove {scope.name}.der if that CRL was wrong."
+        )
+
+
+def _swap(
+    services: Services, issuer: Issuer, scope: CRLScope, stamp: CRLStamp, staged: StagedCRL
+) -> Path:
+    paths: list[Path] = []
+    is_published = services.registry.publish_crl(
+        issuer.issuer_id, stamp, lambda: paths.append(staged.swap()), scope
+    )
+    if not is_published:
+        raise RegistryError(
+            f"A CRL with a higher number than {stamp.number} was published meanwhile; it stays."
+        )
+    return paths[0]

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from tiny_ca.domain.errors import InvalidRangeTimeCertificate
+from tiny_ca.domain.crl import Shard
+from tiny_ca.domain.errors import InvalidRangeTimeCertificate, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.lifetime import Validity, plan_validity
 from tiny_ca.domain.names import (
@@ -27,6 +28,8 @@ __all__ = [
     "plan_root",
 ]
 
+_SHARD = "{shard}"
+
 
 class KeyUsage(Enum):
     """The bits of the key usage extension that are issued (RFC 5280 §4.2.1.3)."""
@@ -48,12 +51,47 @@ class ExtendedKeyUsage(Enum):
 class PublicationURLs:
     """Where relying parties find this issuer's CRL, OCSP responder and certificate.
 
-    RFC 5280 §4.2.1.13 (CRL distribution points) and §4.2.2.1 (authority information access).
+    RFC 5280 §4.2.1.13 (CRL distribution points), §4.2.1.15 (delta CRLs) and §4.2.2.1
+    (authority information access).  With *crl_shards*, 2..1024, the URLs in *crl* and *delta*
+    have a `{shard}` in them, which becomes `3-of-8` or the like by the serial number; the
+    complete CRL is published beside, for certificates from before.  Raises `InvalidRequest`
+    for URLs with `{shard}` that have no shards, or the other way round.
     """
 
     crl: tuple[str, ...] = ()
     ocsp: tuple[str, ...] = ()
     issuer: tuple[str, ...] = ()
+    delta: tuple[str, ...] = ()
+    crl_shards: int = 1
+
+    def __post_init__(self) -> None:
+        is_sharded = self.crl_shards != 1
+        if is_sharded:
+            Shard(0, self.crl_shards)
+        wrong = [url for url in (*self.crl, *self.delta) if (_SHARD in url) is not is_sharded]
+        if wrong or (is_sharded and not self.crl):
+            raise InvalidRequest(
+                f"With crl_shards={self.crl_shards}, the URLs of CRLs have "
+                f"{'a' if is_sharded else 'no'} {_SHARD} in them: {', '.join(wrong) or 'none'}."
+            )
+
+    def of_shard(self, shard: Shard | None) -> "PublicationURLs":
+        """Give the URLs with the shard in its place; without one, of the complete CRL."""
+        if self.crl_shards == 1:
+            return self if shard is None else replace(self, crl=(), delta=())
+        if shard is None:
+            return replace(self, crl=(), delta=(), crl_shards=1)
+        crl, delta = (
+            tuple(url.replace(_SHARD, str(shard)) for url in urls)
+            for urls in (self.crl, self.delta)
+        )
+        return replace(self, crl=crl, delta=delta, crl_shards=1)
+
+    def of(self, serial_number: int) -> "PublicationURLs":
+        """Give the URLs that a certificate is to have."""
+        if self.crl_shards == 1:
+            return self
+        return self.of_shard(Shard.of(serial_number, self.crl_shards))
 
 
 @dataclass(frozen=True, slots=True)

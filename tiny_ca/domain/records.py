@@ -141,6 +141,8 @@ class CRLEntry:
     serial_number: int
     revocation_date: datetime
     revocation_reason: CRLReason
+    invalidity_date: datetime | None = None
+    """From when on the key is not to be trusted, where that is known (§5.3.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,16 @@ from enum import Enum, StrEnum
 
 from tiny_ca.domain.errors import InvalidRevocationReason, NotOnHold
 
-__all__ = ["CRLReason", "Revocation", "RevokeStatus", "owed_by_crl", "release", "revoke"]
+__all__ = [
+    "CRLReason",
+    "Revocation",
+    "RevokeStatus",
+    "may_leave_crl",
+    "owed_by_crl",
+    "owed_until",
+    "release",
+    "revoke",
+]
 
 
 class CRLReason(StrEnum):
@@ -67,14 +76,35 @@ def release(current: Revocation | None) -> None:
         raise NotOnHold("Only a certificate that is revoked with certificateHold can be released.")
 
 
+def owed_until(revocation: Revocation, not_after: datetime) -> datetime:
+    """Give the thisUpdate of the last CRL that owes an answer for a certificate.
+
+    It is listed until one CRL issued after its end, or after its revocation if that came
+    later, has shown it (RFC 5280 §3.3).
+    """
+    return max(not_after, revocation.revocation_date)
+
+
 def owed_by_crl(
     revocation: Revocation, not_after: datetime, last_this_update: datetime | None
 ) -> bool:
     """Whether the issuer's next CRL must list a certificate that ends at *not_after*.
 
-    It is listed until one CRL issued after its end has shown it (RFC 5280 §3.3);
     *last_this_update* is that of the issuer's latest CRL, `None` before the first.
     """
-    if last_this_update is None:
-        return True
-    return not_after >= last_this_update or revocation.revocation_date >= last_this_update
+    return last_this_update is None or owed_until(revocation, not_after) >= last_this_update
+
+
+def may_leave_crl(
+    listed: CRLReason,
+    revocation: Revocation | None,
+    not_after: datetime,
+    last_this_update: datetime | None,
+) -> bool:
+    """Whether a certificate that the last CRL listed for a reason may be missing in the next.
+
+    It may when it was on hold and is revoked no more, or when it is owed no more.
+    """
+    if revocation is None:
+        return listed is CRLReason.CERTIFICATE_HOLD
+    return not owed_by_crl(revocation, not_after, last_this_update)

@@ -1,14 +1,15 @@
 """A CA that signs."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from cryptography import x509
 
+from tiny_ca.domain.crl import CRLPlan
+from tiny_ca.domain.crl_reader import CRLReader
 from tiny_ca.domain.names import CertificateInfo
 from tiny_ca.domain.plan import CertificatePlan
-from tiny_ca.domain.records import CRLEntry, CRLStamp
 
 __all__ = ["Issuer", "issuer_id_of", "issuer_id_of_key", "own_issuer_id"]
 
@@ -39,10 +40,19 @@ class Issuer(Protocol):
         """
         ...
 
-    def sign_crl(
-        self, stamp: CRLStamp, entries: Sequence[CRLEntry]
-    ) -> x509.CertificateRevocationList:
-        """Sign a complete CRL of this issuer (RFC 5280 §5)."""
+    def sign_crl(self, plan: CRLPlan, entries: Iterable[bytes], file: BinaryIO) -> None:
+        """Write a signed CRL of this issuer (RFC 5280 §5), DER, into an empty *file*.
+
+        *entries* are encoded ones, whole ones one after the other in each part; they are read
+        once and not kept.  Raises `SigningError` when the key can't sign.
+        """
+        ...
+
+    def verify_crl(self, data: bytes | memoryview) -> CRLReader:
+        """Check that this CA signed the CRL *data*, DER, and give what it says.
+
+        Raises `ValidationCertError`.  Neither its dates nor its entries are looked at.
+        """
         ...
 
     def verify(self, certificate: x509.Certificate) -> None:

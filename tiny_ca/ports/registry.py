@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from cryptography import x509
 
+from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
@@ -31,6 +32,10 @@ class Registry(Protocol):
 
         Raises `RegistryError` when several issuers have used it.
         """
+        ...
+
+    def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
+        """Give those certificates of an issuer that have one of these serial numbers."""
         ...
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
@@ -78,11 +83,17 @@ class Registry(Protocol):
         ...
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        invalidity_date: datetime | None = None,
     ) -> bool:
         """Revoke as `domain.revocation.revoke` says and give up the claim.
 
-        False if there is no such certificate.  Raises `InvalidRevocationReason`.
+        What CRLs will say of it is written in the same transaction.  False if there is no
+        such certificate.  Raises `InvalidRevocationReason`.
         """
         ...
 
@@ -105,14 +116,36 @@ class Registry(Protocol):
         """Give what the issuer's next CRL owes (`owed_by_crl`), in pages, each serial once."""
         ...
 
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        """Give the encoded entries of the issuer's next CRL, in parts of some thousands.
+
+        Of a *shard* alone, if one is given.  Of a complete CRL: what it owes (`owed_by_crl`, by
+        the last complete CRL of the same scope), oldest change first.  *since* a CRL number:
+        what was revoked, or released from hold (removeFromCRL), and may be missing in that
+        CRL, which is a delta CRL's (RFC 5280 §5.2.4); no change that was committed is missed.
+        """
+        ...
+
+    def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
+        """Give the published CRL of a scope, `None` before the first."""
+        ...
+
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number, 1 or more: greater than any drawn before, across processes."""
         ...
 
-    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
-        """Call *swap* and record *stamp*, unless a CRL with a higher number was published.
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> bool:
+        """Call *swap* and record *stamp*, unless a CRL of the scope with a higher number was.
 
-        Only one process at a time does so for an issuer.  False if *swap* was not called.
+        Only one process at a time does so for a scope.  False if *swap* was not called.
         What *swap* raises is raised, and nothing is recorded.
         """
         ...

@@ -1,17 +1,17 @@
 """Files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from cryptography import x509
 
 from tiny_ca.domain.records import Location
 from tiny_ca.ports.crypto import PrivateKey
 
-__all__ = ["Artefacts", "Leftover", "StagedFile", "Storage"]
+__all__ = ["Artefacts", "Leftover", "StagedCRL", "StagedFile", "Storage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,14 @@ class StagedFile(Protocol):
 
     def discard(self) -> None:
         """Remove it, unless it was swapped in.  Raises `StorageError`."""
+        ...
+
+
+class StagedCRL(StagedFile, Protocol):
+    """A CRL that can be read again before it is swapped in."""
+
+    def read(self) -> bytes | memoryview:
+        """Give what was written, DER, from where it lies now.  Raises `StorageError`."""
         ...
 
 
@@ -102,6 +110,17 @@ class Storage(Protocol):
         """
         ...
 
-    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> StagedFile:
-        """Write a CRL durably, to be swapped in as `<file_name>.pem` in the base folder."""
+    def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> StagedCRL:
+        """Have a CRL, DER, written into a file that can be read and sought, and make it durable.
+
+        Swapped in, it is `<file_name>.der` in the base folder, and `<file_name>.pem` as well.
+        Nothing is left of it if *write* raises, which is raised.
+        """
+        ...
+
+    def read_crl(self, file_name: str) -> bytes | memoryview | None:
+        """Give the CRL that is published as *file_name*, DER; `None` if there is none.
+
+        A later one in its place does not change what was given.
+        """
         ...

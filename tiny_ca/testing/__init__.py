@@ -20,6 +20,7 @@ pytest.register_assert_rewrite(
             "batches",
             "clock_entropy",
             "concurrency",
+            "crl_entries",
             "crl_numbers",
             "crypto",
             "issuer",

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
+from tiny_ca.domain.crl import CRLPlan
 from tiny_ca.domain.errors import SigningError, ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.names import GeneralName, SubjectName
@@ -21,7 +22,16 @@ from tiny_ca.domain.plan import CertificatePlan, ExtendedKeyUsage, KeyUsage, Pub
 from tiny_ca.domain.records import CRLEntry, CRLStamp
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.ports.issuer import Issuer, issuer_id_of, own_issuer_id
-from tiny_ca.testing.samples import HOUR, NOW, P256, SampleCA, leaf_plan, root_plan, sample_key
+from tiny_ca.testing.samples import (
+    HOUR,
+    NOW,
+    P256,
+    SampleCA,
+    leaf_plan,
+    root_plan,
+    sample_key,
+    signed_crl,
+)
 
 __all__ = ["IssuerContract", "assert_as_planned"]
 
@@ -211,7 +221,7 @@ class IssuerContract:
     def test_signs_a_crl(self, issuer: Issuer) -> None:
         """With number, key identifier and dates, and nothing critical (RFC 5280 §5.2)."""
         number = 2**100
-        crl = issuer.sign_crl(CRLStamp(number, NOW, NOW + HOUR), [])
+        crl = signed_crl(issuer, CRLPlan(CRLStamp(number, NOW, NOW + HOUR)))
         assert crl.is_signature_valid(issuer.certificate.public_key())  # type: ignore[arg-type]
         assert crl.issuer == issuer.certificate.subject
         assert (crl.last_update_utc, crl.next_update_utc) == (NOW, NOW + HOUR)
@@ -226,7 +236,7 @@ class IssuerContract:
         """With its reason, and none instead of `unspecified` (RFC 5280 §5.3.1)."""
         reasons = [reason for reason in CRLReason if reason is not CRLReason.REMOVE_FROM_CRL]
         entries = [CRLEntry(2**158 + n, NOW - n * HOUR, reason) for n, reason in enumerate(reasons)]
-        crl = issuer.sign_crl(CRLStamp(1, NOW, NOW + HOUR), entries)
+        crl = signed_crl(issuer, CRLPlan(CRLStamp(1, NOW, NOW + HOUR)), entries)
         assert len(crl) == len(entries)
         for entry in entries:
             listed = crl.get_revoked_certificate_by_serial_number(entry.serial_number)
@@ -235,3 +245,60 @@ class IssuerContract:
             found = [each.value.reason.value for each in listed.extensions]
             is_said = entry.revocation_reason is not CRLReason.UNSPECIFIED
             assert found == ([entry.revocation_reason.value] if is_said else [])
+
+    def test_an_entry_says_since_when_the_key_is_invalid(self, issuer: Issuer) -> None:
+        """Where that is known (RFC 5280 §5.3.2), with or without a reason."""
+        reasons = (CRLReason.UNSPECIFIED, CRLReason.KEY_COMPROMISE)
+        entries = [CRLEntry(n, NOW, reason, NOW - HOUR) for n, reason in enumerate(reasons, 1)]
+        for entry in signed_crl(issuer, CRLPlan(CRLStamp(1, NOW, NOW + HOUR)), entries):
+            found = entry.extensions.get_extension_for_class(x509.InvalidityDate)
+            assert found.value.invalidity_date_utc == NOW - HOUR
+            assert not found.critical
+
+    def test_signs_a_delta_crl(self, issuer: Issuer) -> None:
+        """It says of which complete CRL it is, critically (RFC 5280 §5.2.4)."""
+        entry = CRLEntry(1, NOW, CRLReason.REMOVE_FROM_CRL)
+        crl = signed_crl(issuer, CRLPlan(CRLStamp(9, NOW, NOW + HOUR), base_number=8), [entry])
+        indicator = crl.extensions.get_extension_for_class(x509.DeltaCRLIndicator)
+        assert indicator.critical
+        assert indicator.value.crl_number == 8
+        assert len(crl.extensions) == 3
+        assert crl[0].extensions[0].value == x509.CRLReason(x509.ReasonFlags.remove_from_crl)
+
+    def test_signs_a_crl_of_some_certificates(self, issuer: Issuer) -> None:
+        """It says which (§5.2.5), critically, and where its delta CRLs are (§5.2.6)."""
+        where, freshest = (
+            ("http://a.example/1.crl", "http://b.example/1.crl"),
+            ("http://d.example",),
+        )
+        plan = CRLPlan(CRLStamp(1, NOW, NOW + HOUR), None, where, freshest)
+        crl = signed_crl(issuer, plan)
+        point = crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint)
+        assert point.critical
+        assert point.value.full_name is not None
+        assert tuple(name.value for name in point.value.full_name) == where
+        newer = crl.extensions.get_extension_for_class(x509.FreshestCRL)
+        assert not newer.critical
+        assert [name.value for name in newer.value[0].full_name or ()] == list(freshest)
+        assert len(crl.extensions) == 4
+
+    def test_reads_what_it_signed(self, issuer: Issuer) -> None:
+        """However the entries came: none, or in parts."""
+        entries = [CRLEntry(n, NOW, CRLReason.SUPERSEDED) for n in range(1, 2001)]
+        for listed in ([], entries):
+            plan = CRLPlan(CRLStamp(2, NOW, NOW + HOUR), base_number=1)
+            crl = issuer.verify_crl(signed_crl(issuer, plan, listed).public_bytes(Encoding.DER))
+            assert (crl.stamp, crl.base_number, list(crl)) == (plan.stamp, 1, listed)
+
+    def test_refuses_crls_that_others_signed(self, issuer: Issuer) -> None:
+        """And its own, if a bit is not as it was, or an octet is missing."""
+        plan = CRLPlan(CRLStamp(1, NOW, NOW + HOUR))
+        own = signed_crl(issuer, plan).public_bytes(Encoding.DER)
+        wrong = [
+            signed_crl(other, plan).public_bytes(Encoding.DER)
+            for other in (SampleCA("Another CA").issuer, namesake(issuer))
+        ]
+        flipped = own[:-1] + bytes([own[-1] ^ 1])
+        for data in (*wrong, flipped, own[:-1], own + b"\0", b""):
+            with pytest.raises(ValidationCertError):
+                issuer.verify_crl(data)

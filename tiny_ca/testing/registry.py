@@ -9,6 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing.batches import BatchContract
 from tiny_ca.testing.concurrency import ConcurrencyContract
+from tiny_ca.testing.crl_entries import CRLEntryContract
 from tiny_ca.testing.crl_numbers import CRLNumberContract
 from tiny_ca.testing.registry_machine import RegistryMachine
 from tiny_ca.testing.reservations import ReservationContract
@@ -23,6 +24,7 @@ class RegistryContract(
     ReservationContract,
     SuccessionContract,
     RevocationContract,
+    CRLEntryContract,
     CRLNumberContract,
     ConcurrencyContract,
     BatchContract,

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
 
+from tiny_ca.domain.crl import CRLScope, Shard
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation, RetryKey
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing.registry_model import Refused, RegistryModel
-from tiny_ca.testing.samples import HOUR, NOW, SampleCA
+from tiny_ca.testing.samples import HOUR, NOW, SampleCA, entries_of
 
 __all__ = ["RegistryMachine"]
 
@@ -43,7 +44,15 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
+SHARDS = Shard(0, 2), Shard(1, 2)
+SCOPES = (
+    CRLScope(),
+    CRLScope(is_delta=True),
+    CRLScope(SHARDS[0]),
+    CRLScope(SHARDS[1], is_delta=True),
+)
 cas = st.integers(0, 1)
+scopes = st.sampled_from(SCOPES)
 serials = st.integers(1, SERIALS)
 reasons = st.sampled_from(
     [CRLReason.CERTIFICATE_HOLD, CRLReason.KEY_COMPROMISE, CRLReason.UNSPECIFIED]
@@ -70,7 +79,8 @@ class RegistryMachine(RuleBasedStateMachine):
         self.drawn = [0, 0]
 
     def _serial(self, which: int) -> int:
-        return self.run << 64 | which
+        # In either of two shards.
+        return self.run << 64 | (which % 2) << 15 | which
 
     def _reservation(self, ca: int, wanted: dict[str, Any], predecessor: int | None) -> Reservation:
         reservation = self.cas[ca].reservation(
@@ -169,11 +179,11 @@ class RegistryMachine(RuleBasedStateMachine):
         """Draw a number for a CRL of now."""
         number = self.registry.next_crl_number(self.cas[ca].issuer_id)
         assert number > self.drawn[ca]
-        self.drawn[ca] = number
+        self.drawn[ca] = self.model.drawn[self.cas[ca].issuer_id] = number
         return ca, CRLStamp(number, self.now, self.now + HOUR)
 
-    @rule(drawn=stamps, fails=st.booleans())
-    def publish_crl(self, drawn: tuple[int, CRLStamp], fails: bool) -> None:
+    @rule(drawn=stamps, scope=scopes, fails=st.booleans())
+    def publish_crl(self, drawn: tuple[int, CRLStamp], scope: CRLScope, fails: bool) -> None:
         """Publish one of the CRLs whose numbers were drawn, in any order."""
         ca, stamp = drawn
 
@@ -183,7 +193,9 @@ class RegistryMachine(RuleBasedStateMachine):
 
         def act(registry: Any) -> bool | None:
             try:
-                is_published: bool = registry.publish_crl(self.cas[ca].issuer_id, stamp, swap)
+                is_published: bool = registry.publish_crl(
+                    self.cas[ca].issuer_id, stamp, swap, scope
+                )
             except SwapFailed:
                 return None
             return is_published
@@ -200,6 +212,17 @@ class RegistryMachine(RuleBasedStateMachine):
             lambda registry: self._mine(registry.pending(self.now)),
             lambda registry: self._mine(registry.authorities()),
             *(partial(_revoked, issuer_id=ca.issuer_id) for ca in self.cas),
+            *(
+                partial(_last_crl, issuer_id=ca.issuer_id, scope=scope)
+                for ca in self.cas
+                for scope in SCOPES
+            ),
+            *(
+                partial(_crl_entries, issuer_id=ca.issuer_id, shard=shard)
+                for ca in self.cas
+                for shard in (None, *SHARDS)
+            ),
+            *(partial(_delta, issuer_id=ca.issuer_id) for ca in self.cas),
         ]
         for question in questions:
             self._both(question)
@@ -227,3 +250,27 @@ def _get_by_key(registry: Registry, key: str) -> CertificateRecord | None:
 
 def _revoked(registry: Registry, issuer_id: str) -> list[CRLEntry]:
     return sorted(registry.revoked(issuer_id), key=lambda entry: entry.serial_number)
+
+
+def _last_crl(registry: Registry, issuer_id: str, scope: CRLScope) -> CRLStamp | None:
+    return registry.last_crl(issuer_id, scope)
+
+
+def _crl_entries(
+    registry: Registry, issuer_id: str, shard: Shard | None, since: int | None = None
+) -> list[CRLEntry]:
+    return sorted(
+        entries_of(registry.crl_entries(issuer_id, shard, since)),
+        key=lambda entry: entry.serial_number,
+    )
+
+
+def _delta(registry: Registry, issuer_id: str) -> list[CRLEntry] | None:
+    """Give what changed since the last complete CRL, of all scopes the one with that number."""
+    base = registry.last_crl(issuer_id)
+    if base is None:
+        return None
+    others = (registry.last_crl(issuer_id, scope) for scope in SCOPES if not scope.is_delta)
+    # A registry forgets what no published CRL is a base for.
+    since = max(base.number, *(last.number for last in others if last is not None))
+    return _crl_entries(registry, issuer_id, None, since)

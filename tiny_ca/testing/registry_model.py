@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cryptography import x509
 
+from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard, encode_crl_entry
 from tiny_ca.domain.errors import (
     IdempotencyKeyTaken,
     NotOnHold,
@@ -52,7 +53,11 @@ class RegistryModel:
         self._claimants: set[int] = set()
         """Indices of the rows that claim their names."""
         self._retry_keys: dict[str, int] = {}
-        self._published: dict[str, CRLStamp] = {}
+        self._published: dict[tuple[str, CRLScope], CRLStamp] = {}
+        self._said: dict[int, tuple[int, CRLEntry]] = {}
+        """By index of the row: what CRLs say of it, and the CRL that was drawn last by then."""
+        self.drawn: dict[str, int] = {}
+        """Of each issuer, the last CRL number."""
 
     def _find(self, serial: int) -> int | None:
         found = [i for i, row in enumerate(self._rows) if row.serial_number == serial]
@@ -177,9 +182,18 @@ class RegistryModel:
         self._add(replace(row, cert_path=None, file_name=None), at, claims=True)
 
     def _revoke(self, i: int, reason: CRLReason, at: datetime) -> None:
-        revocation = revoke_rule(self._rows[i].revocation, reason, at)
+        row = self._rows[i]
+        revocation = revoke_rule(row.revocation, reason, at)
+        if revocation != row.revocation:
+            date, why = revocation.revocation_date, revocation.reason
+            self._say(i, CRLEntry(row.serial_number, date, why))
         self._write(i, CertificateStatus.REVOKED, revocation)
         self._claimants.discard(i)
+
+    def _say(self, i: int, entry: CRLEntry) -> None:
+        # A CRL has whole seconds.
+        entry = replace(entry, revocation_date=entry.revocation_date.replace(microsecond=0))
+        self._said[i] = self.drawn.get(self._rows[i].issuer_id, 0), entry
 
     def _write(self, i: int, status: CertificateStatus, revocation: Revocation | None) -> None:
         self._rows[i] = replace(
@@ -204,6 +218,7 @@ class RegistryModel:
         row = self._rows[found]
         if row.revocation is None or not row.revocation.is_hold:
             raise Refused(NotOnHold)
+        self._say(found, CRLEntry(serial_number, at, CRLReason.REMOVE_FROM_CRL))
         self._expire(row.common_name, at)
         is_signed = row.certificate_pem is not None
         if not is_signed:
@@ -224,18 +239,47 @@ class RegistryModel:
 
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
         """Give what is owed."""
-        stamp = self._published.get(issuer_id)
-        last = None if stamp is None else stamp.this_update
+        last = self._last(issuer_id, COMPLETE)
         for row in self._rows:
             held = row.revocation
             if row.issuer_id == issuer_id and held and owed_by_crl(held, row.not_after, last):
                 yield CRLEntry(row.serial_number, held.revocation_date, held.reason)
 
-    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+    def _last(self, issuer_id: str, scope: CRLScope) -> datetime | None:
+        stamp = self.last_crl(issuer_id, scope)
+        return None if stamp is None else stamp.this_update
+
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        """Give what is owed, or what was said since a CRL."""
+        last = self._last(issuer_id, CRLScope(shard))
+        for i, (number, entry) in self._said.items():
+            row = self._rows[i]
+            if since is not None:
+                is_wanted = number >= since
+            else:
+                held = row.revocation
+                is_wanted = held is not None and owed_by_crl(held, row.not_after, last)
+            is_in = shard is None or Shard.of(row.serial_number, shard.count) == shard
+            if row.issuer_id == issuer_id and is_wanted and is_in:
+                yield CRLPart(1, encode_crl_entry(entry))
+
+    def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
+        """Give the last stamp."""
+        return self._published.get((issuer_id, scope))
+
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> bool:
         """Record the stamp, unless one with its number or a higher one is recorded."""
-        published = self._published.get(issuer_id)
+        published = self._published.get((issuer_id, scope))
         if published is not None and published.number >= stamp.number:
             return False
         swap()
-        self._published[issuer_id] = stamp
+        self._published[issuer_id, scope] = stamp
         return True

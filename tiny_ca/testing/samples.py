@@ -1,9 +1,12 @@
 """What the contracts work with: a CA, what it reserves and signs, and a moment."""
 
-from collections.abc import Callable
+# ruff: noqa: S101
+
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from io import BytesIO
 from threading import Barrier
 from typing import Any, TypeVar
 
@@ -11,11 +14,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
+from tiny_ca.domain.crl import CRLPart, CRLPlan, encode_crl_entry
+from tiny_ca.domain.crl_reader import parse_entry
+from tiny_ca.domain.der_reader import Reader
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.names import SubjectName
 from tiny_ca.domain.plan import CertificatePlan, KeyUsage, RootRequest, plan_root
-from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location, Reservation
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CertificateStatus,
+    CRLEntry,
+    Location,
+    Reservation,
+)
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer
@@ -27,10 +39,12 @@ __all__ = [
     "P256",
     "SampleCA",
     "at_once",
+    "entries_of",
     "leaf_plan",
     "record_of",
     "root_plan",
     "sample_key",
+    "signed_crl",
 ]
 
 T = TypeVar("T")
@@ -126,6 +140,26 @@ class SampleCA:
         registry.reserve([reservation])
         self.commit(registry, reservation, reservation.created_at)
         return reservation
+
+
+def entries_of(parts: Iterable[CRLPart]) -> list[CRLEntry]:
+    """Read what a registry gives for a CRL, and check that the parts say how many they hold."""
+    entries: list[CRLEntry] = []
+    for part in parts:
+        reader, before = Reader(part.entries), len(entries)
+        while reader:
+            entries.append(parse_entry(reader))
+        assert len(entries) - before == part.count > 0
+    return entries
+
+
+def signed_crl(
+    issuer: Issuer, plan: CRLPlan, entries: Iterable[CRLEntry] = ()
+) -> x509.CertificateRevocationList:
+    """Sign a CRL of these entries, one a part."""
+    file = BytesIO()
+    issuer.sign_crl(plan, map(encode_crl_entry, entries), file)
+    return x509.load_der_x509_crl(file.getvalue())
 
 
 def record_of(

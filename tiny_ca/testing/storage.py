@@ -2,19 +2,32 @@
 
 # ruff: noqa: S101
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO, NoReturn
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
+from tiny_ca.domain.crl import CRLPlan
 from tiny_ca.domain.errors import FileAlreadyExists, StorageError
-from tiny_ca.domain.records import CRLStamp, Location
+from tiny_ca.domain.records import CRLEntry, CRLStamp, Location
+from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.ports.storage import Artefacts, Storage
-from tiny_ca.testing.samples import HOUR, NOW, SampleCA, at_once, leaf_plan, sample_key
+from tiny_ca.testing.samples import (
+    HOUR,
+    NOW,
+    SampleCA,
+    at_once,
+    leaf_plan,
+    sample_key,
+    signed_crl,
+)
 
-__all__ = ["StorageContract", "sample_artefacts", "sample_crl"]
+__all__ = ["StorageContract", "sample_artefacts", "sample_crl", "writing"]
 
 HERE = Location("uuid-1", "leaf", "some/folder")
 
@@ -26,9 +39,25 @@ def sample_artefacts(serial_number: int = 1) -> Artefacts:
     return Artefacts(certificate, key, CryptographyBackend().sign_request(plan.subject, key))
 
 
-def sample_crl(number: int = 1) -> x509.CertificateRevocationList:
-    """Make an empty CRL."""
-    return SampleCA().issuer.sign_crl(CRLStamp(number, NOW, NOW + HOUR), [])
+def sample_crl(number: int = 1, entries: int = 0) -> bytes:
+    """Make a CRL, DER."""
+    listed = [CRLEntry(n, NOW, CRLReason.SUPERSEDED) for n in range(1, entries + 1)]
+    plan = CRLPlan(CRLStamp(number, NOW, NOW + HOUR))
+    return signed_crl(SampleCA().issuer, plan, listed).public_bytes(Encoding.DER)
+
+
+def writing(data: bytes) -> Callable[[BinaryIO], object]:
+    """Give what writes *data*, not in one go."""
+
+    def write(file: BinaryIO) -> None:
+        file.seek(10)
+        file.write(data[10:])
+        file.seek(0)
+        file.write(data[:10])
+        file.seek(5)
+        assert file.read(3) == data[5:8]
+
+    return write
 
 
 def staged(storage: Storage) -> list[str]:
@@ -257,25 +286,55 @@ class StorageContract:
         with pytest.raises(StorageError):
             storage.load(Location("uuid-1", "fleal", "some/folder"))
 
-    def test_a_crl_is_visible_once_swapped(self, storage: Storage) -> None:
-        """In place of the former one, which can be read until then."""
-        crls = sample_crl(1), sample_crl(2)
-        path = storage.stage_crl(crls[0], "crl").swap()
+    def assert_published(self, storage: Storage, path: Path, crl: bytes) -> None:
+        """Check that a CRL is there, both ways."""
+        assert storage.read_crl("crl") == crl
+        assert self.crl_at(storage, path) == x509.load_der_x509_crl(crl)
+
+    # Around the ends of lines and blocks of PEM.
+    @pytest.mark.parametrize("entries", [0, 1, 2, 3, 4, 5, 1300, 5000])
+    def test_a_crl_is_visible_once_swapped(self, storage: Storage, entries: int) -> None:
+        """In place of the former one, which can be read until then, and by its readers after."""
+        crls = sample_crl(1, entries), sample_crl(2)
+        assert storage.read_crl("crl") is None
+        first = storage.stage_crl(writing(crls[0]), "crl")
+        assert storage.read_crl("crl") is None
+        assert first.read() == crls[0]
+        path = first.swap()
         assert path.name == "crl.pem"
-        assert self.crl_at(storage, path) == crls[0]
-        second = storage.stage_crl(crls[1], "crl")
-        assert self.crl_at(storage, path) == crls[0]
+        self.assert_published(storage, path, crls[0])
+        former = storage.read_crl("crl")
+        second = storage.stage_crl(writing(crls[1]), "crl")
+        self.assert_published(storage, path, crls[0])
+        assert second.read() == crls[1]
         assert second.swap() == path
-        assert self.crl_at(storage, path) == crls[1]
+        self.assert_published(storage, path, crls[1])
+        assert former == crls[0]
+        assert storage.read_crl("crl-0-of-2") is None
+        assert staged(storage) == []
 
     def test_a_crl_that_is_not_wanted(self, storage: Storage) -> None:
         """Leaves nothing; what was swapped in is not discarded any more."""
         crls = [sample_crl(n) for n in range(3)]
-        first, second, third = (storage.stage_crl(crl, "crl") for crl in crls)
+        first, second, third = (storage.stage_crl(writing(crl), "crl") for crl in crls)
         second.discard()
         second.discard()
         path = first.swap()
         first.discard()
         third.discard()
-        assert self.crl_at(storage, path) == crls[0]
+        self.assert_published(storage, path, crls[0])
         assert staged(storage) == []
+
+    def test_a_crl_that_can_not_be_written(self, storage: Storage) -> None:
+        """What writing it raises is raised, and nothing of it is left."""
+        error = ValueError("no signature today")
+
+        def write(file: BinaryIO) -> NoReturn:
+            file.write(b"half")
+            raise error
+
+        with pytest.raises(ValueError, match="no signature today") as caught:
+            storage.stage_crl(write, "crl")
+        assert caught.value is error
+        assert staged(storage) == []
+        assert storage.read_crl("crl") is None

@@ -1,7 +1,7 @@
 """From a plan to X.509 extensions (RFC 5280 §4.2)."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cryptography import x509
@@ -10,7 +10,13 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from tiny_ca.domain.names import GeneralName, GeneralNameKind, SubjectName
 from tiny_ca.domain.plan import CertificatePlan, KeyUsage, PublicationURLs
 
-__all__ = ["authority_key_identifier", "extensions_of", "x509_name"]
+__all__ = [
+    "authority_key_identifier",
+    "distribution_point",
+    "extensions_of",
+    "uris",
+    "x509_name",
+]
 
 Extension = tuple[x509.ExtensionType, bool]
 
@@ -89,14 +95,24 @@ def extensions_of(
     yield x509.SubjectKeyIdentifier.from_public_key(public_key), False
     if authority is not None:
         yield authority, False
-    yield from _pointers(plan.urls)
+    yield from _pointers(plan.urls.of(plan.serial_number))
+
+
+def distribution_point(urls: Iterable[str]) -> x509.DistributionPoint:
+    """Say where one and the same CRL is (§4.2.1.13)."""
+    return x509.DistributionPoint(uris(urls), None, None, None)
+
+
+def uris(urls: Iterable[str]) -> list[x509.GeneralName]:
+    """Make general names of URLs."""
+    return [x509.UniformResourceIdentifier(url) for url in urls]
 
 
 def _pointers(urls: PublicationURLs) -> Iterator[Extension]:
     if urls.crl:
-        full_name = [x509.UniformResourceIdentifier(url) for url in urls.crl]
-        point = x509.DistributionPoint(full_name, None, None, None)
-        yield x509.CRLDistributionPoints([point]), False
+        yield x509.CRLDistributionPoints([distribution_point(urls.crl)]), False
+    if urls.delta:
+        yield x509.FreshestCRL([distribution_point(urls.delta)]), False
     methods = {
         AuthorityInformationAccessOID.OCSP: urls.ocsp,
         AuthorityInformationAccessOID.CA_ISSUERS: urls.issuer,

@@ -1,20 +1,23 @@
 """`CertificateFactory`: a CA that signs with a private key in memory."""
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from logging import Logger, getLogger
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
-from tiny_ca.adapters.outbound.crypto.crl import sign_crl
+from tiny_ca.adapters.outbound.crypto.crl import sign_crl, verify_crl
 from tiny_ca.adapters.outbound.crypto.extensions import authority_key_identifier
 from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import ICALoader, check_ca
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
+from tiny_ca.domain.crl import CRLPlan, encode_crl_entry
+from tiny_ca.domain.crl_reader import CRLReader
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName, KeySpec
 from tiny_ca.domain.lifetime import Validity, utc_seconds
@@ -83,11 +86,13 @@ class CertificateFactory:
         """Sign what is planned, and check the result.  Raises `SigningError`."""
         return sign_certificate(plan, public_key, self._key, self._certificate, self._authority)
 
-    def sign_crl(
-        self, stamp: CRLStamp, entries: Sequence[CRLEntry]
-    ) -> x509.CertificateRevocationList:
-        """Sign a complete CRL.  Raises `SigningError`."""
-        return sign_crl(self._certificate, self._key, stamp, entries)
+    def sign_crl(self, plan: CRLPlan, entries: Iterable[bytes], file: BinaryIO) -> None:
+        """Write a signed CRL into an empty *file*.  Raises `SigningError`."""
+        sign_crl(self._certificate, self._key, plan, entries, file)
+
+    def verify_crl(self, data: bytes | memoryview) -> CRLReader:
+        """Check that this CA signed the CRL *data*, DER.  Raises `ValidationCertError`."""
+        return verify_crl(self._certificate, data)
 
     def verify(self, certificate: x509.Certificate) -> None:
         """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""
@@ -194,7 +199,7 @@ class CertificateFactory:
         `CertLifecycleManager.generate_crl` numbers CRLs and keeps to this CA's certificates.
         """
         this_update = utc_seconds(_now())
-        entries = [
+        entries = (
             CRLEntry(
                 int(row.serial_number),
                 utc_seconds(row.revocation_date),
@@ -202,9 +207,12 @@ class CertificateFactory:
             )
             for row in revoked_certs
             if row.revocation_date is not None
-        ]
+        )
         stamp = CRLStamp(crl_number, this_update, this_update + timedelta(days=days_valid))
-        return self.sign_crl(stamp, entries)
+        file = BytesIO()
+        self.sign_crl(CRLPlan(stamp), map(encode_crl_entry, entries), file)
+        self.verify_crl(file.getvalue())
+        return x509.load_der_x509_crl(file.getvalue())
 
 
 def _now() -> datetime:

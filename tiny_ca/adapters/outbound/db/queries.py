@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import Connection, Row, Select, select
 
-from tiny_ca.adapters.outbound.db.schema import certificates, issuers
+from tiny_ca.adapters.outbound.db.schema import certificates
 from tiny_ca.domain.errors import (
     IdempotencyKeyTaken,
     NotUniqueCertOwner,
@@ -16,7 +16,7 @@ from tiny_ca.domain.errors import (
     SerialNumberCollision,
     TinyCAError,
 )
-from tiny_ca.domain.records import CertificateRecord, CertificateStatus, CRLEntry
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
@@ -26,8 +26,8 @@ __all__ = [
     "by_idempotency_key",
     "by_name",
     "by_serial",
+    "many_by_serial",
     "pending_page",
-    "revoked_page",
     "what_is_taken",
 ]
 
@@ -154,24 +154,11 @@ def authorities_page(connection: Connection, after: int) -> Records:
     return [to_record(row) for row in rows], following
 
 
-def revoked_page(
-    connection: Connection, after: int, issuer_id: str | None
-) -> tuple[list[CRLEntry], int | None]:
-    """Give what an issuer's next CRL owes, in SQL what `owed_by_crl` is in the domain."""
-    last = issuers.c.crl_this_update
-    query = (
-        select(_c.id, _c.serial_number, _c.revocation_date, _c.revocation_reason)
-        .join(issuers, issuers.c.id == _c.issuer_id)
-        .where(
-            _c.status == CertificateStatus.REVOKED.value,
-            or_(last.is_(None), _c.not_after >= last, _c.revocation_date >= last),
-        )
+def many_by_serial(
+    connection: Connection, issuer_id: str, serial_numbers: Sequence[int]
+) -> list[CertificateRecord]:
+    """Give an issuer's certificates of these serial numbers, a few hundred at most."""
+    query = select(*_COLUMNS).where(
+        _c.issuer_id == issuer_id, _c.serial_number.in_([str(one) for one in serial_numbers])
     )
-    if issuer_id is not None:
-        query = query.where(and_(_c.issuer_id == issuer_id))
-    rows, following = _page(connection, query, after)
-    entries = [
-        CRLEntry(int(row.serial_number), row.revocation_date, CRLReason(row.revocation_reason))
-        for row in rows
-    ]
-    return entries, following
+    return [to_record(row) for row in connection.execute(query)]

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from tiny_ca.adapters.outbound.db import queries, transactions
+from tiny_ca.adapters.outbound.db import queries, revocations, transactions
 from tiny_ca.adapters.outbound.db.engine import registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
+from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
 from tiny_ca.domain.revocation import CRLReason
@@ -23,6 +24,9 @@ from tiny_ca.ports.issuer import issuer_id_of
 __all__ = ["Runner", "SQLRegistry"]
 
 T = TypeVar("T")
+
+_BATCH = 500
+"""How many values a statement of every database takes."""
 
 
 class Runner(Protocol):
@@ -79,18 +83,29 @@ class SQLRegistry:
     def _ensure_issuer(self, issuer_id: str) -> None:
         if issuer_id in self._known_issuers:
             return
-        work = partial(transactions.ensure_issuer, issuer_id=issuer_id)
+        self._ensure(partial(transactions.ensure_issuer, issuer_id=issuer_id))
+        self._known_issuers.add(issuer_id)
+
+    def _ensure(self, work: Callable[[Connection], None]) -> None:
+        """Insert what may be there already: once more, if somebody else did so meanwhile."""
         try:
             self._write(work)
         except RegistryError as error:
             if not isinstance(error.__cause__, IntegrityError):
                 raise
             self._write(work)
-        self._known_issuers.add(issuer_id)
 
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
         """Give the certificate with this serial number.  Raises `RegistryError`."""
         return self._read(partial(queries.by_serial, serial_number=serial))
+
+    def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
+        """Give an issuer's certificates of these serial numbers, in pages."""
+        for start in range(0, len(serials), _BATCH):
+            batch = serials[start : start + _BATCH]
+            yield from self._read(
+                partial(queries.many_by_serial, issuer_id=issuer_id, serial_numbers=batch)
+            )
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
         """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
@@ -147,10 +162,21 @@ class SQLRegistry:
         )
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        invalidity_date: datetime | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
-        work = partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
+        work = partial(
+            transactions.revoke,
+            serial_number=serial_number,
+            reason=reason,
+            at=at,
+            invalidity_date=invalidity_date,
+        )
         return self._write(work, within)
 
     def release(self, serial_number: int, at: datetime) -> bool:
@@ -167,18 +193,62 @@ class SQLRegistry:
 
     def revoked(self, issuer_id: str | None) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes, in pages; `None`: of every issuer."""
-        return self._pages(partial(queries.revoked_page, issuer_id=issuer_id))
+        return self._pages(partial(revocations.revoked_page, issuer_id=issuer_id))
+
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        """Give the encoded entries of the issuer's next CRL, each part a transaction."""
+        last = None if since is not None else self.last_crl(issuer_id, CRLScope(shard))
+        part, after = self._crl_part(None, issuer_id, shard, since, last)
+        while part.count:
+            yield part
+            if after is None:
+                return
+            part, after = self._crl_part(after, issuer_id, shard, since, last)
+
+    def _crl_part(
+        self,
+        after: revocations.Place | None,
+        issuer_id: str,
+        shard: Shard | None,
+        since: int | None,
+        last: CRLStamp | None,
+    ) -> tuple[CRLPart, revocations.Place | None]:
+        return self._read(
+            partial(
+                revocations.crl_part,
+                after=after,
+                issuer_id=issuer_id,
+                shard=shard,
+                since=since,
+                last_this_update=None if last is None else last.this_update,
+            )
+        )
+
+    def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
+        """Give the published CRL of a scope, `None` before the first."""
+        return self._read(partial(revocations.last_crl, issuer_id=issuer_id, scope=scope))
 
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""
         self._ensure_issuer(issuer_id)
-        return self._write(partial(transactions.draw_crl_number, issuer_id=issuer_id))
+        return self._write(partial(revocations.draw_crl_number, issuer_id=issuer_id))
 
-    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> bool:
         """Call *swap* and record *stamp*, unless a higher number was published."""
         self._ensure_issuer(issuer_id)
+        self._ensure(partial(revocations.ensure_scope, issuer_id=issuer_id, scope=scope))
         return self._write(
-            partial(transactions.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap)
+            partial(
+                revocations.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap, scope=scope
+            )
         )
 
 

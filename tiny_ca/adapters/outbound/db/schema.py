@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Dialect,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -21,9 +23,18 @@ from sqlalchemy import (
 
 from tiny_ca.domain.serial import CertType
 
-__all__ = ["REVISION", "UTCDateTime", "certificates", "issuers", "metadata", "version"]
+__all__ = [
+    "REVISION",
+    "UTCDateTime",
+    "certificates",
+    "issuers",
+    "metadata",
+    "published_crls",
+    "revocations",
+    "version",
+]
 
-REVISION = "0002"
+REVISION = "0005"
 """The newest migration in `migrations/versions`."""
 
 
@@ -60,9 +71,17 @@ issuers = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("drawn_crl_number", Integer, nullable=False, server_default="0"),
-    Column("published_crl_number", Integer, nullable=False, server_default="0"),
-    Column("crl_this_update", UTCDateTime),
-    Column("crl_next_update", UTCDateTime),
+)
+
+published_crls = Table(
+    "published_crls",
+    metadata,
+    Column("issuer_id", String(32), ForeignKey(issuers.c.id), primary_key=True),
+    # `CRLScope.name`: the numbers of all of them are one sequence.
+    Column("scope", String(32), primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("this_update", UTCDateTime),
+    Column("next_update", UTCDateTime),
 )
 
 certificates = Table(
@@ -91,6 +110,38 @@ certificates = Table(
     UniqueConstraint("serial_number", "issuer_id"),
 )
 
+# What CRLs are written from, narrow, and in the order of the key, which a row keeps: from when a
+# certificate is revoked to when no CRL owes it any more.
+revocations = Table(
+    "revocations",
+    metadata,
+    Column("issuer_id", String(32), ForeignKey(issuers.c.id), primary_key=True),
+    # The last one that was drawn when the row was made.
+    Column("first_crl_number", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "certificate_id",
+        Integer,
+        ForeignKey(certificates.c.id),
+        primary_key=True,
+        autoincrement=False,
+        unique=True,
+    ),
+    # The last one that was drawn when the row was written: that CRL may not show it.
+    Column("crl_number", Integer, nullable=False),
+    Column("shard_key", Integer, nullable=False),
+    Column("owed_until", UTCDateTime, nullable=False),
+    # On hold, and released: delta CRLs say so.
+    Column("is_released", Boolean, nullable=False),
+    Column("invalidity_date", UTCDateTime),
+    # What a CRL says of it (RFC 5280 §5.1.2.6), encoded once.
+    Column("entry", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(
+    "ix_revocations_shards",
+    *(revocations.c[name] for name in ("issuer_id", "shard_key", "certificate_id")),
+)
+
 
 def _partial_index(name: str, condition: str, *columns: str) -> None:
     """Index the few rows that a query wants, where the database can; else all of them."""
@@ -103,7 +154,6 @@ def _partial_index(name: str, condition: str, *columns: str) -> None:
     )
 
 
-_partial_index("ix_certificates_revoked", "status = 'revoked'", "issuer_id", "id")
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
 

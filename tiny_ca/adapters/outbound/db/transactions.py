@@ -1,6 +1,6 @@
 """Writing: one function a transaction, run alike by the sync and the async handler."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
+from tiny_ca.adapters.outbound.db.revocations import list_release, list_revocation
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
 from tiny_ca.domain.errors import ReservationLost, ValidationCertError
-from tiny_ca.domain.records import CertificateStatus, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateStatus, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
@@ -20,9 +21,7 @@ from tiny_ca.domain.serial import CertType
 __all__ = [
     "abandon",
     "commit",
-    "draw_crl_number",
     "ensure_issuer",
-    "publish_crl",
     "register",
     "release",
     "reserve",
@@ -231,9 +230,16 @@ def register(
 
 
 def _write_revocation(
-    connection: Connection, row: Row[Any], reason: CRLReason, at: datetime
+    connection: Connection,
+    row: Row[Any],
+    reason: CRLReason,
+    at: datetime,
+    invalidity_date: datetime | None = None,
 ) -> None:
-    revocation = revoke_rule(to_record(row).revocation, reason, at)
+    current = to_record(row).revocation
+    revocation = revoke_rule(current, reason, at)
+    if revocation == current:
+        return
     connection.execute(
         update(certificates)
         .where(_c.id == row.id)
@@ -244,14 +250,21 @@ def _write_revocation(
             revocation_reason=revocation.reason.value,
         )
     )
+    list_revocation(connection, row, revocation, invalidity_date)
 
 
-def revoke(connection: Connection, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+def revoke(
+    connection: Connection,
+    serial_number: int,
+    reason: CRLReason,
+    at: datetime,
+    invalidity_date: datetime | None = None,
+) -> bool:
     """See `ports.registry.Registry.revoke`."""
     row = row_by_serial(connection, serial_number, for_update=True)
     if row is None:
         return False
-    _write_revocation(connection, row, reason, at)
+    _write_revocation(connection, row, reason, at, invalidity_date)
     return True
 
 
@@ -270,35 +283,5 @@ def release(connection: Connection, serial_number: int, at: datetime) -> bool:
     elif not is_taken:
         values["name_claim"] = row.common_name
     connection.execute(update(certificates).where(_c.id == row.id).values(values))
-    return True
-
-
-def draw_crl_number(connection: Connection, issuer_id: str) -> int:
-    """See `ports.registry.Registry.next_crl_number`; the update locks the issuer's row."""
-    connection.execute(
-        update(issuers)
-        .where(issuers.c.id == issuer_id)
-        .values(drawn_crl_number=issuers.c.drawn_crl_number + 1)
-    )
-    query = select(issuers.c.drawn_crl_number).where(issuers.c.id == issuer_id)
-    number: int = connection.execute(query).scalar_one()
-    return number
-
-
-def publish_crl(
-    connection: Connection, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]
-) -> bool:
-    """See `ports.registry.Registry.publish_crl`; the update locks the issuer's row."""
-    result = connection.execute(
-        update(issuers)
-        .where(issuers.c.id == issuer_id, issuers.c.published_crl_number < stamp.number)
-        .values(
-            published_crl_number=stamp.number,
-            crl_this_update=stamp.this_update,
-            crl_next_update=stamp.next_update,
-        )
-    )
-    if result.rowcount != 1:
-        return False
-    swap()
+    list_release(connection, row, at)
     return True

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from cryptography import x509
 
+from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
@@ -60,7 +62,12 @@ class NoRegistry:
         raise DBNotInitedError
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        invalidity_date: datetime | None = None,
     ) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
@@ -81,7 +88,27 @@ class NoRegistry:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> NoReturn:
+    def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> NoReturn:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -121,14 +148,24 @@ class NoStorage:
         """Raise `StorageError`."""
         raise StorageError("There are no files: the manager was made with NoStorage.")
 
-    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "_UnwrittenFile":
-        """Keep nothing."""
-        return _UnwrittenFile(Path(f"{file_name}.pem"))
+    def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> "_UnwrittenFile":
+        """Keep what is written until it is let go."""
+        file = BytesIO()
+        write(file)
+        return _UnwrittenFile(Path(f"{file_name}.pem"), file.getvalue())
+
+    def read_crl(self, file_name: str) -> None:
+        """Give `None`."""
 
 
 class _UnwrittenFile:
-    def __init__(self, name: Path) -> None:
+    def __init__(self, name: Path, data: bytes) -> None:
         self._name = name
+        self._data = data
+
+    def read(self) -> bytes:
+        """Give what was written."""
+        return self._data
 
     def swap(self) -> Path:
         """Give the name that a file would have."""

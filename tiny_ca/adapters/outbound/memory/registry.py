@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import RLock
 
@@ -10,6 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.domain.crl import (
+    COMPLETE,
+    CRLPart,
+    CRLScope,
+    Shard,
+    encode_crl_entry,
+    shard_key_of,
+)
 from tiny_ca.domain.errors import (
     IdempotencyKeyTaken,
     InvalidRequest,
@@ -40,7 +48,15 @@ _Key = tuple[str, int]
 @dataclass(slots=True)
 class _IssuerState:
     drawn: int = 0
-    published: CRLStamp | None = None
+    published: dict[CRLScope, CRLStamp] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What CRLs say of a certificate, since the CRL of a number was drawn."""
+
+    crl_number: int
+    entry: CRLEntry
 
 
 class MemoryRegistry:
@@ -52,6 +68,8 @@ class MemoryRegistry:
         self._claims: dict[str, _Key] = {}
         self._retry_keys: dict[str, _Key] = {}
         self._issuers: dict[str, _IssuerState] = {}
+        self._listed: dict[_Key, _Listed] = {}
+        """In the order of the last change."""
 
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
         """Give the certificate with this serial number."""
@@ -60,6 +78,12 @@ class MemoryRegistry:
         if len(rows) > 1:
             raise RegistryError(f"Several issuers have used the serial number {serial}.")
         return rows[0] if rows else None
+
+    def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
+        """Give an issuer's certificates of these serial numbers."""
+        with self._lock:
+            found = [self._rows.get((issuer_id, serial)) for serial in serials]
+        yield from (row for row in found if row is not None)
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
         """Give the valid certificate that claims *common_name*."""
@@ -83,11 +107,12 @@ class MemoryRegistry:
     @contextmanager
     def _all_or_none(self) -> Iterator[None]:
         with self._lock:
-            before = self._rows.copy(), self._claims.copy(), self._retry_keys.copy()
+            names = "_rows", "_claims", "_retry_keys", "_listed"
+            before = {name: getattr(self, name).copy() for name in names}
             try:
                 yield
             except BaseException:
-                self._rows, self._claims, self._retry_keys = before
+                vars(self).update(before)
                 raise
 
     def _reserve(self, reservation: Reservation) -> None:
@@ -225,8 +250,19 @@ class MemoryRegistry:
         with self._lock:
             self._insert(row, at, claims=True)
 
-    def _write_revocation(self, row: CertificateRecord, reason: CRLReason, at: datetime) -> None:
+    def _write_revocation(
+        self,
+        row: CertificateRecord,
+        reason: CRLReason,
+        at: datetime,
+        invalidity_date: datetime | None = None,
+    ) -> None:
         revocation = revoke_rule(row.revocation, reason, at)
+        if revocation == row.revocation:
+            return
+        listed = self._listed.get(_key(row))
+        if invalidity_date is None and listed is not None:
+            invalidity_date = listed.entry.invalidity_date
         self._rows[_key(row)] = replace(
             row,
             status=CertificateStatus.REVOKED,
@@ -234,16 +270,28 @@ class MemoryRegistry:
             revocation_reason=revocation.reason,
         )
         self._give_up_claim(row)
+        date, why = revocation.revocation_date, revocation.reason
+        self._list(row, CRLEntry(row.serial_number, date, why, invalidity_date))
+
+    def _list(self, row: CertificateRecord, entry: CRLEntry) -> None:
+        state = self._issuers.setdefault(row.issuer_id, _IssuerState())
+        self._listed.pop(_key(row), None)
+        self._listed[_key(row)] = _Listed(state.drawn, entry)
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        invalidity_date: datetime | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
         _refuse(within)
         with self._lock:
             row = self.get_by_serial(serial_number)
             if row is not None:
-                self._write_revocation(row, reason, at)
+                self._write_revocation(row, reason, at, invalidity_date)
             return row is not None
 
     def release(self, serial_number: int, at: datetime) -> bool:
@@ -253,6 +301,8 @@ class MemoryRegistry:
             if row is None:
                 return False
             check_release(row.revocation)
+            removed = CRLReason.REMOVE_FROM_CRL
+            self._list(row, CRLEntry(row.serial_number, at, removed))
             if row.certificate_pem is None:
                 # It was put on hold before it was signed: there is nothing to be valid.
                 self._close(row)
@@ -285,18 +335,34 @@ class MemoryRegistry:
 
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes."""
+        yield from self._entries(issuer_id, None, None)
+
+    def _entries(self, issuer_id: str, shard: Shard | None, since: int | None) -> list[CRLEntry]:
         with self._lock:
-            rows = [row for row in self._rows.values() if row.issuer_id == issuer_id]
-            state = self._issuers.get(issuer_id, _IssuerState())
-        last = None if state.published is None else state.published.this_update
-        for row in rows:
-            if (
-                row.status is CertificateStatus.REVOKED
-                and row.revocation is not None
-                and owed_by_crl(row.revocation, row.not_after, last)
-            ):
-                revocation = row.revocation
-                yield CRLEntry(row.serial_number, revocation.revocation_date, revocation.reason)
+            last = self.last_crl(issuer_id, CRLScope(shard))
+            found = []
+            for key, listed in self._listed.items():
+                row = self._rows[key]
+                if row.issuer_id != issuer_id or (
+                    shard is not None and shard_key_of(row.serial_number) not in shard.keys
+                ):
+                    continue
+                if listed.crl_number >= since if since is not None else _is_owed(row, last):
+                    found.append(listed.entry)
+            return found
+
+    def crl_entries(
+        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
+    ) -> Iterator[CRLPart]:
+        """Give the encoded entries of the issuer's next CRL."""
+        entries = [encode_crl_entry(one) for one in self._entries(issuer_id, shard, since)]
+        if entries:
+            yield CRLPart(len(entries), b"".join(entries))
+
+    def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
+        """Give the published CRL of a scope, `None` before the first."""
+        with self._lock:
+            return self._issuers.get(issuer_id, _IssuerState()).published.get(scope)
 
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""
@@ -305,15 +371,29 @@ class MemoryRegistry:
             state.drawn += 1
             return state.drawn
 
-    def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
+    def publish_crl(
+        self,
+        issuer_id: str,
+        stamp: CRLStamp,
+        swap: Callable[[], object],
+        scope: CRLScope = COMPLETE,
+    ) -> bool:
         """Call *swap* and record *stamp*, unless a higher number was published."""
         with self._lock:
             state = self._issuers.setdefault(issuer_id, _IssuerState())
-            if state.published is not None and state.published.number >= stamp.number:
+            last = state.published.get(scope)
+            if last is not None and last.number >= stamp.number:
                 return False
             swap()
-            state.published = stamp
+            state.published[scope] = stamp
             return True
+
+
+def _is_owed(row: CertificateRecord, last: CRLStamp | None) -> bool:
+    if row.revocation is None:
+        return False
+    this_update = None if last is None else last.this_update
+    return owed_by_crl(row.revocation, row.not_after, this_update)
 
 
 def _key(row: CertificateRecord) -> _Key:

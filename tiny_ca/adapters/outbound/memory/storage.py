@@ -1,10 +1,11 @@
 """`MemoryStorage`: files in dictionaries."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from threading import RLock
-from typing import cast
+from typing import BinaryIO, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -46,7 +47,8 @@ class MemoryStorage:
         self._lock = RLock()
         self._staged: dict[str, tuple[datetime, Location, _Files]] = {}
         self._folders: dict[Path, dict[str, bytes]] = {}
-        self.crls: dict[str, x509.CertificateRevocationList] = {}
+        self.crls: dict[str, bytes] = {}
+        """DER, by file name."""
 
     def check_vacant(self, location: Location) -> None:
         """Raise `FileAlreadyExists` if something lies at *location*."""
@@ -119,11 +121,18 @@ class MemoryStorage:
             {Path(name).suffix: _path(location) / name for name in folder},
         )
 
-    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "_StagedCRL":
-        """Keep a CRL apart, to be swapped in as *file_name*."""
-        return _StagedCRL(self, crl, file_name)
+    def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> "_StagedCRL":
+        """Keep what is written apart, to be swapped in as *file_name*."""
+        file = BytesIO()
+        write(file)
+        return _StagedCRL(self, file.getvalue(), file_name)
 
-    def swap_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> Path:
+    def read_crl(self, file_name: str) -> bytes | None:
+        """Give the CRL that was swapped in, DER; `None` if there is none."""
+        with self._lock:
+            return self.crls.get(file_name)
+
+    def swap_crl(self, crl: bytes, file_name: str) -> Path:
         """Put a CRL in place of the former one."""
         with self._lock:
             self.crls[file_name] = crl
@@ -131,12 +140,14 @@ class MemoryStorage:
 
 
 class _StagedCRL:
-    def __init__(
-        self, storage: MemoryStorage, crl: x509.CertificateRevocationList, file_name: str
-    ) -> None:
+    def __init__(self, storage: MemoryStorage, crl: bytes, file_name: str) -> None:
         self._storage = storage
         self._crl = crl
         self._file_name = file_name
+
+    def read(self) -> bytes:
+        """Give what was written."""
+        return self._crl
 
     def swap(self) -> Path:
         """Put the CRL in place of the former one."""

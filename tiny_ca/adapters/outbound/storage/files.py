@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from tiny_ca.domain.errors import StorageError
 
@@ -14,6 +15,7 @@ __all__ = [
     "locked",
     "make_folders",
     "move_into_place",
+    "new_file",
     "remove",
     "storage_errors",
     "sync_folder",
@@ -71,10 +73,17 @@ def write_new(path: Path, data: bytes, mode: int = _OWNER_ONLY) -> None:
 
     Nothing is followed or replaced: `O_EXCL | O_NOFOLLOW`.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, mode)
-    with os.fdopen(descriptor, "wb") as file:
+    with new_file(path, mode) as file:
         file.write(data)
+
+
+@contextmanager
+def new_file(path: Path, mode: int = _OWNER_ONLY) -> Iterator[BinaryIO]:
+    """Give a new file to be written, and read again; durable at the end, as `write_new`."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, mode)
+    with os.fdopen(descriptor, "w+b") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

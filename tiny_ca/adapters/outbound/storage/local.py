@@ -3,12 +3,13 @@
 import errno
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from glob import escape
 from logging import Logger, getLogger
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from cryptography import x509
@@ -22,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from tiny_ca.adapters.outbound.storage.base import BaseStorage, CryptoObject, Serializer
+from tiny_ca.adapters.outbound.storage.crls import StagedLocalCRL, read_crl, stage_crl
 from tiny_ca.adapters.outbound.storage.files import (
-    PUBLIC,
     locked,
     make_folders,
     move_into_place,
@@ -188,14 +189,15 @@ class LocalStorage(BaseStorage):
         paths = {extension: folder / f"{location.file_name}{extension}" for extension in values}
         return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"), paths)
 
-    def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "StagedLocalFile":
-        """Write a CRL durably, to be swapped in as `<file_name>.pem`."""
-        data, extension = self._serializer.serialize(crl)
-        with storage_errors("Staging a CRL"):
-            staged = self._staged(f"{path_segment(file_name)}-{uuid4()}")
-            make_folders(staged.parent)
-            write_new(staged, data, PUBLIC)
-        return StagedLocalFile(staged, self._base / f"{file_name}{extension}")
+    def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> StagedLocalCRL:
+        """Have a CRL written durably, to be swapped in as `<file_name>.der` and `.pem`."""
+        folder = self._staged(f"{path_segment(file_name)}-{uuid4()}")
+        is_pem = self._serializer.encoding is Encoding.PEM
+        return stage_crl(folder, self._base, file_name, write, is_pem=is_pem)
+
+    def read_crl(self, file_name: str) -> memoryview | None:
+        """Map `<file_name>.der`; `None` if there is none.  Raises `StorageError`."""
+        return read_crl(self._base / f"{path_segment(file_name)}.der")
 
     def save_certificate(
         self,
@@ -293,22 +295,3 @@ class LocalStorage(BaseStorage):
         with suppress(FileNotFoundError):
             move_into_place(folder, withdrawn)
             remove(withdrawn)
-
-
-class StagedLocalFile:
-    """A file in `.staging` that will replace another by one rename."""
-
-    def __init__(self, staged: Path, destination: Path) -> None:
-        self._staged = staged
-        self._destination = destination
-
-    def swap(self) -> Path:
-        """Give it its name.  Raises `StorageError`; the former file is then still there."""
-        with storage_errors("Replacing a file"):
-            move_into_place(self._staged, self._destination)
-        return self._destination
-
-    def discard(self) -> None:
-        """Remove it, unless it was swapped in."""
-        with storage_errors("Removing a staged file"):
-            remove(self._staged)
