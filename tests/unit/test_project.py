@@ -100,7 +100,7 @@ VIOLATIONS = {
         "adapters/outbound/db/queries.py",
         "from tiny_ca.adapters.outbound.storage.files import remove",
     ),
-    "the face knows the container": ("lifecycle.py", "import tiny_ca.container"),
+    "the face knows the container": ("lifecycle/base.py", "import tiny_ca.container"),
 }
 
 
