@@ -1,6 +1,6 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import update_wrapper
 from logging import Logger
 from types import TracebackType
@@ -12,6 +12,7 @@ from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
 from tiny_ca.application.runner import run_in_worker
 from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.profiles import Profile
 from tiny_ca.lifecycle import CertLifecycleManager
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
@@ -54,6 +55,7 @@ class AsyncCertLifecycleManager:
         logger: Logger | None = None,
         *,
         urls: PublicationURLs | None = None,
+        profiles: Iterable[Profile] = (),
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         crypto: Crypto | None = None,
@@ -66,6 +68,7 @@ class AsyncCertLifecycleManager:
             db_handler,
             logger,
             urls=urls,
+            profiles=profiles,
             clock=clock,
             entropy=entropy,
             crypto=crypto,

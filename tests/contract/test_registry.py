@@ -146,6 +146,7 @@ class OfADatabase(RegistryContract):
         "release": lambda registry, _: registry.release(1, NOW),
         "pending": lambda registry, _: list(registry.pending(NOW + HOUR)),
         "authorities": lambda registry, _: list(registry.authorities()),
+        "issuer_certificates": lambda registry, ca: registry.issuer_certificates(ca.issuer_id),
         "revoked": lambda registry, ca: list(registry.revoked(ca.issuer_id)),
         "next_crl_number": lambda registry, ca: registry.next_crl_number(ca.issuer_id),
         "publish_crl": lambda registry, ca: registry.publish_crl(

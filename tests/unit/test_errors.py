@@ -21,6 +21,8 @@ ARGUMENTS = {
     errors.NotExistCertFile: (Path("a.pem"),),
     errors.IsNotFile: (Path("a.pem"),),
     errors.WrongType: (".txt",),
+    errors.ProfileViolation: ("server", ["a name is missing"]),
+    errors.AmbiguousSerialNumber: (7,),
 }
 CLASSES = [
     found

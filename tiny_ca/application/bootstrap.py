@@ -7,7 +7,7 @@ from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import NotUniqueCertOwner
-from tiny_ca.domain.plan import plan_root
+from tiny_ca.domain.planning import plan_root
 from tiny_ca.domain.records import RetryKey
 from tiny_ca.domain.serial import RANDOM_BITS
 
@@ -42,11 +42,12 @@ def create_root(
     order = Order(
         plan=plan,
         issuer_id=services.crypto.issuer_id(plan.subject, key),
-        sign=services.crypto.self_sign,
+        sign=lambda plan, _: services.crypto.self_sign(plan, key),
         location=location,
         key=key,
         with_csr=False,
         predecessor=None if existing is None else existing.serial_number,
+        predecessor_issuer_id=None if existing is None else existing.issuer_id,
         retry_key=retry_key,
         replaces_files=is_overwrite,
     )

@@ -7,7 +7,6 @@ from tiny_ca.application.issue import order_leaf
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import CertNotFound, ValidationCertError
-from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CertificateStatus, RetryKey
 from tiny_ca.ports.issuer import Issuer
 
@@ -21,7 +20,6 @@ def rotate(
     config: ClientConfig,
     *,
     retry_key: RetryKey | None = None,
-    urls: PublicationURLs,
 ) -> Outcome:
     """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
 
@@ -41,7 +39,7 @@ def rotate(
     folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.
     order = replace(
-        order_leaf(services, issuer, config, folder, urls=urls),
+        order_leaf(services, issuer, config, folder),
         predecessor=serial_number if status is CertificateStatus.VALID else None,
         retry_key=retry_key,
     )

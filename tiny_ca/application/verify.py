@@ -2,6 +2,7 @@
 
 from cryptography import x509
 
+from tiny_ca.application.chain import check_on_record
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
@@ -43,15 +44,8 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
                 f"The {which} validity is from {validity.not_before.isoformat()} "
                 f"to {validity.not_after.isoformat()}, and now is {now.isoformat()}."
             )
-    authority = services.registry.get_by_serial(issuer.certificate.serial_number)
-    # A CA from elsewhere need not be in this registry; one that is must not be revoked.
-    if (
-        authority is not None
-        and authority.issuer_id == issuer_id_of(issuer.certificate)
-        and authority.status is CertificateStatus.REVOKED
-    ):
-        raise ValidationCertError("The certificate's issuer is revoked.")
-    record = services.registry.get_by_serial(certificate.serial_number)
+    check_on_record(services, issuer.certificate)
+    record = services.registry.get_by_serial(certificate.serial_number, issuer_id_of(certificate))
     if record is None or record.certificate_pem is None:
         raise ValidationCertError(
             f"The registry does not know the certificate {certificate.serial_number}."

@@ -10,12 +10,14 @@ from pathlib import PurePath
 from typing import Any
 
 __all__ = [
+    "AmbiguousSerialNumber",
     "CertNotFound",
     "DBNotInitedError",
     "ErrorLoadCert",
     "FileAlreadyExists",
     "IdempotencyConflict",
     "IdempotencyKeyTaken",
+    "InvalidCSR",
     "InvalidName",
     "InvalidRangeTimeCertificate",
     "InvalidRequest",
@@ -24,6 +26,7 @@ __all__ = [
     "NotExistCertFile",
     "NotOnHold",
     "NotUniqueCertOwner",
+    "ProfileViolation",
     "RegistryError",
     "ReservationLost",
     "SerialNumberCollision",
@@ -33,6 +36,7 @@ __all__ = [
     "UnsafePath",
     "ValidationCertError",
     "ValidityShortened",
+    "WeakKey",
     "WrongType",
 ]
 
@@ -60,6 +64,23 @@ class InvalidRequest(TinyCAError, ValueError):
 
 class InvalidName(InvalidRequest):
     """A subject or subject alternative name breaks RFC 5280 §4.1.2.6 or §4.2.1.6."""
+
+
+class ProfileViolation(InvalidRequest):
+    """The request asks for what its profile or its issuer does not allow; nothing was written."""
+
+    def __init__(self, profile: str | None, problems: Sequence[str]) -> None:
+        of = f"the profile {profile!r}" if profile else "its issuer"
+        super().__init__(f"Not allowed by {of}: {'; '.join(problems)}.")
+        self.problems = tuple(problems)
+
+
+class InvalidCSR(InvalidRequest):
+    """A certification request (RFC 2986) is malformed, unproven, or asks for too much."""
+
+
+class WeakKey(InvalidRequest):
+    """A public key is too short, known to others, or of a kind that is not certified."""
 
 
 class UnsafePath(InvalidRequest):
@@ -118,6 +139,16 @@ class DBNotInitedError(TinyCAError):
 
 class RegistryError(TinyCAError):
     """The registry did not do what was asked; whether it did is not known."""
+
+
+class AmbiguousSerialNumber(RegistryError):
+    """Several issuers of the registry have used this serial number."""
+
+    def __init__(self, serial_number: int) -> None:
+        super().__init__(
+            f"Several issuers have used the serial number {serial_number}: ask a manager that "
+            "stands under the right one."
+        )
 
 
 class SerialNumberCollision(RegistryError):

@@ -73,8 +73,15 @@ class Reservation:
     location: Location
     created_at: datetime
     predecessor: int | None = None
-    """The serial number, of the same registry, that this certificate supersedes."""
+    """The serial number, of the same registry, that this certificate follows."""
+    predecessor_issuer_id: str | None = None
+    """Of the predecessor; `None`: whichever issuer has used its serial number."""
+    supersedes: bool = True
+    """Whether the predecessor is revoked then, or only gives up its claim on the name."""
     retry_key: RetryKey | None = None
+    profile: str | None = None
+    claims_name: bool = True
+    """Whether it is to be the only one of its common name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,8 @@ class CertificateRecord:
     revocation_date: datetime | None
     revocation_reason: CRLReason | None
     request_hash: str | None = None
+    profile: str | None = None
+    claims_name: bool = True
 
     @property
     def revocation(self) -> Revocation | None:

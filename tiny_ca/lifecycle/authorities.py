@@ -32,7 +32,7 @@ class Authorities(Face):
         outcome = once.once(
             services,
             idempotency_key,
-            ("root", config.model_dump(mode="json"), cert_path, uuid_str, is_overwrite),
+            ("root", config.fingerprint(), cert_path, uuid_str, is_overwrite),
             lambda retry_key: bootstrap.create_root(
                 services,
                 config,

@@ -42,7 +42,7 @@ class Issuing(Face):
         `InvalidRangeTimeCertificate`, `UnsafePath`.
         """
         services, issuer = self._ready(), self._issuer()
-        request = config.model_dump(mode="json"), cert_path, uuid_str, is_overwrite
+        request = config.fingerprint(), cert_path, uuid_str, is_overwrite
         outcome = once.once(
             services,
             idempotency_key,
@@ -55,7 +55,6 @@ class Issuing(Face):
                 uuid_str,
                 is_overwrite=is_overwrite,
                 retry_key=retry_key,
-                urls=self._urls,
             ),
         )
         return self._issued("Issued", outcome.artefacts)
@@ -77,9 +76,9 @@ class Issuing(Face):
         outcomes = once.once_for_all(
             services,
             idempotency_key,
-            [(issuer.issuer_id, one.model_dump(mode="json"), cert_path) for one in configs],
+            [(issuer.issuer_id, one.fingerprint(), cert_path) for one in configs],
             lambda retry_keys: issue.issue_many(
-                services, issuer, configs, cert_path, retry_keys=retry_keys, urls=self._urls
+                services, issuer, configs, cert_path, retry_keys=retry_keys
             ),
         )
         return [self._issued("Issued", outcome.artefacts) for outcome in outcomes]
@@ -97,10 +96,8 @@ class Issuing(Face):
         outcome = once.once(
             services,
             idempotency_key,
-            ("rotate", issuer.issuer_id, serial, config.model_dump(mode="json")),
-            lambda retry_key: rotate.rotate(
-                services, issuer, serial, config, retry_key=retry_key, urls=self._urls
-            ),
+            ("rotate", issuer.issuer_id, serial, config.fingerprint()),
+            lambda retry_key: rotate.rotate(services, issuer, serial, config, retry_key=retry_key),
         )
         return self._issued(f"Rotated {serial} to", outcome.artefacts)
 
@@ -123,9 +120,7 @@ class Issuing(Face):
         is issued.  If the process dies in between, `recover` publishes or undoes it.  Begin
         the transaction inside the block: SQLite has one writer.
         """
-        return join.prepare_leaf(
-            self._with_registry(), self._issuer(), config, cert_path, uuid_str, urls=self._urls
-        )
+        return join.prepare_leaf(self._with_registry(), self._issuer(), config, cert_path, uuid_str)
 
     def _issued(self, what: str, artefacts: Artefacts) -> Issued:
         self._log(what, artefacts.certificate)

@@ -13,7 +13,8 @@ class CertLifecycleManager(Authorities, Issuing, Revoking, Answering):
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without
     one, what needs it raises `DBNotInitedError`.  *factory* is the CA that signs; it is set by
-    `create_self_signed_ca`, or by hand.  *urls* go into the certificates that are issued.
+    `create_self_signed_ca`, or by hand.  *urls* go into the certificates that are issued;
+    *profiles* are kinds of certificates beside the built-in ones.
     *clock*, *entropy* and *crypto* are the system's unless given.  Raises `TypeError` for a
     *storage* or *db_handler* that is none.
 

@@ -10,7 +10,7 @@ from tiny_ca.domain.names import CertificateInfo
 from tiny_ca.domain.plan import CertificatePlan
 from tiny_ca.domain.records import CRLEntry, CRLStamp
 
-__all__ = ["Issuer", "issuer_id_of", "issuer_id_of_key", "own_issuer_id"]
+__all__ = ["Issuer", "is_ca", "issuer_id_of", "issuer_id_of_key", "own_issuer_id"]
 
 
 @runtime_checkable
@@ -32,8 +32,13 @@ class Issuer(Protocol):
         """What subjects inherit from the CA's own subject."""
         ...
 
-    def sign_certificate(self, plan: CertificatePlan, public_key: Any) -> x509.Certificate:
+    def sign_certificate(
+        self, plan: CertificatePlan, public_key: Any, subject: x509.Name | None = None
+    ) -> x509.Certificate:
         """Sign what is planned for *public_key*, and check the result.
+
+        *subject* stands in place of the plan's: another CA's, as that encodes it (RFC 5280
+        §4.1.2.6 wants both encoded alike).
 
         Raises `SigningError` when what was signed is not what was planned.
         """
@@ -67,6 +72,15 @@ def own_issuer_id(certificate: x509.Certificate) -> str:
     except x509.ExtensionNotFound:
         return issuer_id_of_key(certificate.subject, certificate.public_key())
     return _issuer_id(certificate.subject, extension.value.digest)
+
+
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Whether *certificate* says that it is a CA's (RFC 5280 §4.2.1.9)."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    return found.value.ca
 
 
 def issuer_id_of(certificate: x509.Certificate) -> str:

@@ -26,10 +26,10 @@ class Registry(Protocol):
     adapter that has no such thing raises `InvalidRequest`.
     """
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number, `None` if there is none.
 
-        Raises `RegistryError` when several issuers have used it.
+        Raises `AmbiguousSerialNumber` when several issuers have used it and none is named.
         """
         ...
 
@@ -45,7 +45,8 @@ class Registry(Protocol):
         """Write `pending` rows that take their serial numbers and claim their common names.
 
         All or none.  A claim whose holder's validity is over at `created_at` is taken from it.
-        With a predecessor that holds the claim, it moves at `commit`.  Raises
+        With a predecessor that holds the claim, it moves at `commit`.  A row that does not
+        claim its name is no obstacle to any other.  Raises
         `SerialNumberCollision`, `IdempotencyKeyTaken` when a row has the retry key, or
         `NotUniqueCertOwner` when a valid or pending row has the claim; nothing is written then.
         """
@@ -58,6 +59,8 @@ class Registry(Protocol):
         within: object = None,
     ) -> None:
         """Make the rows `valid` and, in the same transaction, supersede predecessors *at*.
+
+        A predecessor that is not superseded stays valid, without the claim.
 
         All or none.  Raises `ReservationLost` if a row is not pending any more,
         `ValidationCertError` if a predecessor is not valid any more; nothing is written then.
@@ -78,18 +81,25 @@ class Registry(Protocol):
         ...
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke as `domain.revocation.revoke` says and give up the claim.
 
-        False if there is no such certificate.  Raises `InvalidRevocationReason`.
+        False if there is no such certificate.  Raises `InvalidRevocationReason`, and
+        `AmbiguousSerialNumber` as `get_by_serial`.
         """
         ...
 
-    def release(self, serial_number: int, at: datetime) -> bool:
-        """Lift a certificateHold; the claim comes back if nobody took it meanwhile.
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
+        """Lift a certificateHold; its claim comes back if nobody took it meanwhile.
 
-        False if there is no such certificate.  Raises `NotOnHold`.
+        False if there is no such certificate.  Raises `NotOnHold`, and
+        `AmbiguousSerialNumber` as `get_by_serial`.
         """
         ...
 
@@ -99,6 +109,13 @@ class Registry(Protocol):
 
     def authorities(self) -> Iterator[CertificateRecord]:
         """Give the valid certificates of type CA, oldest first."""
+        ...
+
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates, of any status, of the CA that *issuer_id* names itself.
+
+        A CA has several when it was renewed or cross-signed; oldest first.
+        """
         ...
 
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, Select, and_, or_, select
 
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
 from tiny_ca.domain.errors import (
+    AmbiguousSerialNumber,
     IdempotencyKeyTaken,
     NotUniqueCertOwner,
-    RegistryError,
     SerialNumberCollision,
     TinyCAError,
 )
@@ -26,6 +26,7 @@ __all__ = [
     "by_idempotency_key",
     "by_name",
     "by_serial",
+    "issuer_certificates",
     "pending_page",
     "revoked_page",
     "what_is_taken",
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 PAGE = 1000
 _c = certificates.c
-_COLUMNS = [column for column in _c if column.name != "name_claim"]
+_COLUMNS = [column for column in _c if column.name not in ("name_claim", "own_issuer_id")]
 
 
 def to_record(row: Row[Any]) -> CertificateRecord:
@@ -56,24 +57,34 @@ def to_record(row: Row[Any]) -> CertificateRecord:
         revocation_date=row.revocation_date,
         revocation_reason=row.revocation_reason and CRLReason(row.revocation_reason),
         request_hash=row.request_hash,
+        profile=row.profile,
+        claims_name=row.claims_name,
     )
 
 
 def row_by_serial(
-    connection: Connection, serial_number: int, *, for_update: bool = False
+    connection: Connection,
+    serial_number: int,
+    issuer_id: str | None = None,
+    *,
+    for_update: bool = False,
 ) -> Row[Any] | None:
-    """Give the one row with this serial number.  Raises `RegistryError` if there are several."""
+    """Give the one row with this serial number.  Raises `AmbiguousSerialNumber`."""
     query: Select[Any] = select(*_COLUMNS, _c.name_claim)
     query = query.where(_c.serial_number == str(serial_number))
+    if issuer_id is not None:
+        query = query.where(_c.issuer_id == issuer_id)
     rows = connection.execute(query.with_for_update() if for_update else query).fetchmany(2)
     if len(rows) > 1:
-        raise RegistryError(f"Several issuers have used the serial number {serial_number}.")
+        raise AmbiguousSerialNumber(serial_number)
     return rows[0] if rows else None
 
 
-def by_serial(connection: Connection, serial_number: int) -> CertificateRecord | None:
+def by_serial(
+    connection: Connection, serial_number: int, issuer_id: str | None
+) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_serial`."""
-    row = row_by_serial(connection, serial_number)
+    row = row_by_serial(connection, serial_number, issuer_id)
     return None if row is None else to_record(row)
 
 
@@ -152,6 +163,12 @@ def authorities_page(connection: Connection, after: int) -> Records:
     )
     rows, following = _page(connection, query, after)
     return [to_record(row) for row in rows], following
+
+
+def issuer_certificates(connection: Connection, issuer_id: str) -> list[CertificateRecord]:
+    """See `ports.registry.Registry.issuer_certificates`."""
+    query = select(*_COLUMNS).where(_c.own_issuer_id == issuer_id).order_by(_c.id)
+    return [to_record(row) for row in connection.execute(query)]
 
 
 def revoked_page(

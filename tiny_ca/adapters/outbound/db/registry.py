@@ -88,9 +88,9 @@ class SQLRegistry:
             self._write(work)
         self._known_issuers.add(issuer_id)
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_serial, serial_number=serial))
+        return self._read(partial(queries.by_serial, serial_number=serial, issuer_id=issuer_id))
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
         """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
@@ -147,15 +147,29 @@ class SQLRegistry:
         )
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
-        work = partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
+        work = partial(
+            transactions.revoke,
+            serial_number=serial_number,
+            reason=reason,
+            at=at,
+            issuer_id=issuer_id,
+        )
         return self._write(work, within)
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
-        return self._write(partial(transactions.release, serial_number=serial_number, at=at))
+        work = partial(
+            transactions.release, serial_number=serial_number, at=at, issuer_id=issuer_id
+        )
+        return self._write(work)
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
         """Give pending rows that were reserved earlier, in pages."""
@@ -164,6 +178,10 @@ class SQLRegistry:
     def authorities(self) -> Iterator[CertificateRecord]:
         """Give the valid certificates of type CA, in pages."""
         return self._pages(queries.authorities_page)
+
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates of the CA that *issuer_id* names itself."""
+        return self._read(partial(queries.issuer_certificates, issuer_id=issuer_id))
 
     def revoked(self, issuer_id: str | None) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes, in pages; `None`: of every issuer."""

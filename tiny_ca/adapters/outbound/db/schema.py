@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -17,13 +18,14 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
+    true,
 )
 
 from tiny_ca.domain.serial import CertType
 
 __all__ = ["REVISION", "UTCDateTime", "certificates", "issuers", "metadata", "version"]
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration in `migrations/versions`."""
 
 
@@ -88,6 +90,10 @@ certificates = Table(
     Column("file_name", String(255)),
     Column("idempotency_key", String(280), unique=True),
     Column("request_hash", String(64)),
+    Column("profile", String(64)),
+    Column("claims_name", Boolean, nullable=False, server_default=true()),
+    # Of a CA's certificate: the issuer id that it issues under.
+    Column("own_issuer_id", String(32)),
     UniqueConstraint("serial_number", "issuer_id"),
 )
 
@@ -105,6 +111,7 @@ def _partial_index(name: str, condition: str, *columns: str) -> None:
 
 _partial_index("ix_certificates_revoked", "status = 'revoked'", "issuer_id", "id")
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
+_partial_index("ix_certificates_own_issuer_id", "own_issuer_id IS NOT NULL", "own_issuer_id")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
 
 version = Table("tiny_ca_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -41,11 +41,15 @@ class NoRegistry:
         """Give nothing: nothing was reserved."""
         return iter(())
 
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give nothing: no CA is on record."""
+        return []
+
     def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -60,12 +64,17 @@ class NoRegistry:
         raise DBNotInitedError
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
