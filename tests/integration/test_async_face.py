@@ -45,7 +45,8 @@ def world(tmp_path: Path) -> World:
 
 
 def _public(kind: type) -> dict[str, Any]:
-    return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+    inherited = {name: value for base in kind.__mro__[-2::-1] for name, value in vars(base).items()}
+    return {name: value for name, value in inherited.items() if not name.startswith("_")}
 
 
 class TestSameOperations:
