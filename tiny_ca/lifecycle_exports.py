@@ -33,7 +33,7 @@ class Exports:
         """Give what a certificate says, of this CA or another: an object, PEM, or DER.
 
         Nothing is checked, and no CA is needed.  Raises `ErrorLoadCert` for what is no
-        certificate or longer than 128 KiB; what is malformed in it is in `unreadable`.
+        certificate or longer than 64 KiB; what is malformed in it is in `unreadable`.
         """
         return self._inspector.inspect(cert)
 

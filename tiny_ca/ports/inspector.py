@@ -88,7 +88,7 @@ class Inspector(Protocol):
     def inspect(self, certificate: x509.Certificate | bytes | str) -> CertificateDetails:
         """Give what a certificate says: an object, PEM (the first one in it), or DER.
 
-        Takes hostile input, 128 KiB at most.  Raises `ErrorLoadCert` for what is no
+        Takes hostile input, 64 KiB at most.  Raises `ErrorLoadCert` for what is no
         certificate, and for one without a readable serial number or validity; anything else
         that can't be read is listed.
         """

@@ -23,8 +23,8 @@ __all__ = ["CryptographyInspector", "load_certificate"]
 T = TypeVar("T")
 
 _SOURCE = "the certificate"
-_LONGEST = 128 * 1024
-"""Octets: twice what the longest signatures in use (RFC 9909) make of a certificate."""
+_LONGEST = 64 * 1024
+"""Octets: the longest signatures there are (49,856, RFC 9909) fit into it."""
 _LONGEST_SERIAL_BITS = 1024
 
 
@@ -126,14 +126,15 @@ class _Reading:
         """Read that without which it is no certificate."""
         certificate = self._certificate
         try:
+            serial_number = certificate.serial_number
             identity = {
-                "serial_number": certificate.serial_number,
+                "serial_number": serial_number,
                 "not_valid_before": certificate.not_valid_before_utc,
                 "not_valid_after": certificate.not_valid_after_utc,
             }
         except UNREADABLE as error:
             raise ErrorLoadCert(_SOURCE, str(error)) from error
-        if certificate.serial_number.bit_length() > _LONGEST_SERIAL_BITS:
+        if serial_number.bit_length() > _LONGEST_SERIAL_BITS:
             raise ErrorLoadCert(_SOURCE, "its serial number is longer than 1024 bits.")
         return identity
 
