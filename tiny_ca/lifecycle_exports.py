@@ -52,8 +52,9 @@ class Exports:
 
         Without *private_key* the storage's.  *name* is the entry's, the common name by
         default.  *password* encrypts by PBES2 with AES-256 and a SHA-256 MAC; *compatible*
-        by triple DES and SHA-1, for readers that know no better.  Without a password,
-        *encrypted* has to be false: the private key is then in the clear.  *chain* is for
+        by triple DES and SHA-1, for readers that know no better.  Choose it at random: the
+        MAC takes 2048 rounds only.  Without a password, *encrypted* has to be false: the
+        private key is then in the clear.  *chain* is for
         certificates of another CA, their own first.
 
         Raises `InvalidRequest` without a password, for a key of another certificate, and for
@@ -97,7 +98,7 @@ class Exports:
     ) -> bytes:
         """Give a PKCS #12 of the *certificates* that Java is to trust: this CA's by default.
 
-        *password* as in `export_pkcs12`; Java before 18 can't read one without.  Raises
+        *password*, *encrypted* and *compatible* as in `export_pkcs12`.  Raises
         `InvalidRequest` without a password, `ValueError` without a factory.
         """
         protection = export.protection_of(password, encrypted=encrypted, compatible=compatible)

@@ -22,9 +22,6 @@ from tiny_ca.ports.crypto import PrivateKey
 
 __all__ = ["CryptographyBundles"]
 
-_ROUNDS = 100_000
-"""Of the key derivation: 50 ms to write or to open, for a guess as for the owner."""
-
 
 class CryptographyBundles:
     """Writes PEM, PKCS #7, PKCS #12 and Java's truststores."""
@@ -86,7 +83,9 @@ def _check_key(certificate: x509.Certificate, key: PrivateKey) -> None:
 def _encryption(protection: Protection | None) -> KeySerializationEncryption:
     if protection is None:
         return NoEncryption()
-    builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(_ROUNDS)
+    # The rounds are cryptography's: more of them would not slow a guess down, which tries the
+    # MAC, whose rounds are fixed.
+    builder = PrivateFormat.PKCS12.encryption_builder()
     if protection.is_compatible:
         # What Windows Server 2016 and Java before 8u301 can open.
         builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
