@@ -58,6 +58,13 @@ def world(
         yield world
 
 
+@pytest.fixture(scope="module")
+def a_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    need("keytool", "openssl")
+    with opened(tmp_path_factory.mktemp("pki"), "p-256") as world:
+        yield world
+
+
 def keytool(*arguments: str | Path, **options: str) -> CompletedProcess[str]:
     # Most of its time is compilation, which does not pay for so little.
     return run("keytool", "-J-XX:TieredStopAtLevel=1", *arguments, **options)
@@ -188,12 +195,6 @@ class TestOpenSSLSaysWhatWeSay:
 
 class TestJava:
     """keytool is Java's KeyStore; it does not show what Java would not use."""
-
-    @pytest.fixture(scope="class")
-    def a_world(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-        need("keytool", "openssl")
-        with opened(tmp_path_factory.mktemp("pki"), "p-256") as world:
-            yield world
 
     @staticmethod
     def listed(path: Path, *options: str) -> str:
