@@ -269,6 +269,9 @@ class TestMalformedParts:
         assert details.unreadable == ["extension 2.5.29.17: it occurs 2 times"]
         assert (details.san_dns, details.subject_key_identifier) == ([], None)
         assert details.is_ca
+        # 2.999.8 becomes 2.999.7.
+        details = self.changed(b"\x06\x03\x88\x37\x08", b"\x06\x03\x88\x37\x07")
+        assert details.unreadable == ["extension 2.999.7: it occurs 2 times"]
 
     def test_a_name(self) -> None:
         details = self.changed(b"\x0c\x05L\xc3\xa4af", b"\x0c\x05L\xff\xffaf")
