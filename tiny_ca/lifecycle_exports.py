@@ -14,11 +14,11 @@ from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.inspector import CertificateDetails, Inspector
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["Exports"]
+__all__ = ["Exporting"]
 
 
-class Exports:
-    """Inspection and exports, for a face to inherit."""
+class Exporting:
+    """The operations that read certificates and hand them out, for a face to inherit."""
 
     _inspector: ClassVar[Inspector] = CryptographyInspector()
     _bundles: ClassVar[Bundles] = CryptographyBundles()

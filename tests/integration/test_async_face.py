@@ -45,8 +45,8 @@ def world(tmp_path: Path) -> World:
 
 
 def _public(kind: type) -> dict[str, Any]:
-    inherited = {name: value for base in kind.__mro__[-2::-1] for name, value in vars(base).items()}
-    return {name: value for name, value in inherited.items() if not name.startswith("_")}
+    names = (name for name in dir(kind) if not name.startswith("_"))
+    return {name: inspect.getattr_static(kind, name) for name in names}
 
 
 class TestSameOperations:
