@@ -22,6 +22,7 @@ from tiny_ca import (
     AsyncCertLifecycleManager,
     CAConfig,
     CertLifecycleManager,
+    CertType,
     LocalStorage,
     MemoryRegistry,
     MemoryStorage,
@@ -122,6 +123,11 @@ class TestPKCS12:
         read = pkcs12.load_pkcs12(bundle, "pässword".encode())
         assert read.cert is not None
         assert read.cert.friendly_name == b"My key"
+
+    def test_a_name_that_can_not_be_written(self, ca: CertLifecycleManager) -> None:
+        certificate, key, _ = ca.issue_certificate(leaf())
+        with pytest.raises(InvalidRequest, match="can't be written"):
+            ca.export_pkcs12(certificate, key, PASSWORD, "\ud800")
 
     def test_the_arguments_of_0_2_by_name(self, ca: CertLifecycleManager) -> None:
         certificate, key, _ = ca.issue_certificate(leaf())
@@ -232,6 +238,14 @@ class TestKeys:
         with pytest.raises(InvalidRequest, match="can't hold"):
             in_memory.export_pkcs12(certificate, HardwareKey(key), PASSWORD)
 
+    def test_of_a_kind_that_nobody_knows(self, in_memory: CertLifecycleManager) -> None:
+        der = rich_certificate().public_bytes(Encoding.DER)
+        unknown = x509.load_der_x509_certificate(
+            der.replace(b"\xce\x3d\x02\x01", b"\xce\x3d\x02\x63")
+        )
+        with pytest.raises(InvalidRequest, match="public key can't be read"):
+            in_memory.export_pkcs12(unknown, sample_key(), PASSWORD, chain=[unknown])
+
     def test_without_a_registry(self) -> None:
         ca = CertLifecycleManager(MemoryStorage())
         ca.create_self_signed_ca(ROOT_CONFIG)
@@ -259,6 +273,13 @@ class TestKeys:
         ).sign(sample_key(), SHA256())
         with pytest.raises(CertNotFound):
             in_memory.export_pkcs12(other, password=PASSWORD, chain=[other])
+
+    def test_its_place_is_not_known(self) -> None:
+        registry, certificate = MemoryRegistry(), rich_certificate()
+        registry.register(certificate, None, CertType.SERVICE, NOT_BEFORE)
+        ca = CertLifecycleManager(MemoryStorage(), db_handler=registry)
+        with pytest.raises(StorageError, match="not known"):
+            ca.export_pkcs12(certificate, password=PASSWORD, chain=[certificate])
 
     def test_not_in_the_storage(self) -> None:
         ca = CertLifecycleManager(NoStorage(), db_handler=MemoryRegistry())
@@ -343,10 +364,14 @@ class TestChains:
                 export.export_pkcs12(bundles, chain, sample_key(), None, protection)
 
     def test_a_name_that_can_not_be_read(self, three: list[x509.Certificate]) -> None:
-        der = three[0].public_bytes(Encoding.DER).replace(b"\x0c\x0cinter", b"\x0c\x0c\xff\xffter")
+        der = three[0].public_bytes(Encoding.DER)
+        der = der.replace(b"\x0c\x04leaf", b"\x0c\x04\xff\xffaf")
         broken = x509.load_der_x509_certificate(der)
+        for chain in ([broken, *three[1:]], [broken]):
+            with pytest.raises(InvalidRequest, match="can't be read"):
+                export.export_pkcs7(CryptographyBundles(), chain, as_der=True)
         with pytest.raises(InvalidRequest, match="can't be read"):
-            export.export_pkcs7(CryptographyBundles(), [broken, *three[1:]], as_der=True)
+            export.export_java_truststore(CryptographyBundles(), [broken], None)
 
     @pytest.mark.parametrize("operation", ["export_fullchain", "export_pkcs7", "export_pkcs12"])
     def test_of_another_ca(self, ca: CertLifecycleManager, operation: str) -> None:

@@ -347,6 +347,16 @@ def test_thousands_of_mutations_raise_typed_errors_only_and_take_no_time() -> No
     assert slowest < 0.05
 
 
+def test_a_serial_number_that_cryptography_warns_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        certificate = x509.load_der_x509_certificate(with_serial_number(0))
+        assert inspect(certificate).serial_number == 0
+        warnings.simplefilter("error")
+        with pytest.raises(ErrorLoadCert):
+            inspect(certificate)
+
+
 def test_warnings_that_are_errors_are_typed_ones() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -123,9 +123,9 @@ def _check_chain(chain: Sequence[x509.Certificate]) -> None:
     if not chain:
         raise InvalidRequest("A chain begins with the certificate that it is of.")
     try:
-        # RFC 5280 §6.1: the subject of each is the issuer of the one before.
-        is_linked = all(below.issuer == above.subject for below, above in pairwise(chain))
+        names = [(one.subject, one.issuer) for one in chain]
     except ValueError as error:
         raise InvalidRequest(f"A name in the chain can't be read: {error}") from error
-    if not is_linked:
+    # RFC 5280 §6.1: the subject of each is the issuer of the one before.
+    if not all(below[1] == above[0] for below, above in pairwise(names)):
         raise InvalidRequest("The chain is out of order: each certificate's issuer comes next.")

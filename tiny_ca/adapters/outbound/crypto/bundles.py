@@ -53,7 +53,7 @@ class CryptographyBundles:
                 _encryption(protection),
             )
         except (TypeError, ValueError, UnsupportedAlgorithm) as error:
-            raise InvalidRequest(f"PKCS #12 can't hold this key: {error}") from error
+            raise InvalidRequest(f"The PKCS #12 can't be written: {error}") from error
 
     def java_truststore(
         self, certificates: Sequence[x509.Certificate], protection: Protection | None
@@ -98,11 +98,18 @@ def _aliases(certificates: Sequence[x509.Certificate]) -> Iterator[str]:
     """Name entries by common name, or serial number; Java does not tell cases apart."""
     taken: set[str] = set()
     for certificate in certificates:
-        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        base = str(names[0].value).lower() if names else f"{certificate.serial_number:x}"
+        base = _common_name(certificate).lower() or f"{certificate.serial_number:x}"
         alias, count = base, 1
         while alias in taken:
             count += 1
             alias = f"{base}-{count}"
         taken.add(alias)
         yield alias
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    try:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError as error:
+        raise InvalidRequest(f"A certificate's subject can't be read: {error}") from error
+    return str(names[0].value) if names else ""
