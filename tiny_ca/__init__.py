@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
     from tiny_ca.domain.serial import CertSerialParser, CertType, SerialGenerator
     from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.ports.inspector import CertificateDetails
     from tiny_ca.settings import Settings
 
 _HOMES = {
@@ -68,6 +69,7 @@ _HOMES = {
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
     "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
     "tiny_ca.lifecycle": ("CertLifecycleManager",),
+    "tiny_ca.ports.inspector": ("CertificateDetails",),
     "tiny_ca.settings": ("Settings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -86,6 +88,7 @@ __all__ = [
     "CertLifetime",
     "CertSerialParser",
     "CertType",
+    "CertificateDetails",
     "CertificateFactory",
     "CertificateRecord",
     "CertificateStatus",

@@ -103,6 +103,12 @@ class AsyncCertLifecycleManager:
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
+    inspect_certificate = _awaited(CertLifecycleManager.inspect_certificate)
+    get_cert_chain = _awaited(CertLifecycleManager.get_cert_chain)
+    export_pkcs12 = _awaited(CertLifecycleManager.export_pkcs12)
+    export_fullchain = _awaited(CertLifecycleManager.export_fullchain)
+    export_pkcs7 = _awaited(CertLifecycleManager.export_pkcs7)
+    export_java_truststore = _awaited(CertLifecycleManager.export_java_truststore)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from cryptography import x509
 
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import CertNotFound, RegistryError, ValidationCertError
+from tiny_ca.domain.errors import RegistryError, ValidationCertError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.ports.issuer import is_ca, issuer_id_of, own_issuer_id
 
@@ -20,13 +20,16 @@ def chain_of(
     """Give *certificate*, its issuer, that one's, and so on, as far as they are on record.
 
     A root comes last, if it is.  *known* are CAs beside those of the registry.  Of a CA with
-    several certificates, one that is valid now and ends last is taken.  Raises `CertNotFound`
-    when not even the first issuer is on record.
+    several certificates, one that is valid now and ends last is taken.  Raises
+    `ValidationCertError` when not even the first issuer is on record.
     """
-    chain = [certificate, *_ancestors(services, certificate, known)]
+    try:
+        chain = [certificate, *_ancestors(services, certificate, known)]
+    except ValueError as error:
+        raise ValidationCertError(f"The certificate is malformed: {error}") from error
     if len(chain) == 1 and not _is_self_issued(certificate):
-        raise CertNotFound(
-            "The registry does not know the CA that issued this certificate: import it first."
+        raise ValidationCertError(
+            "No CA on record issued this certificate: stand under its CA, or import that first."
         )
     return chain
 

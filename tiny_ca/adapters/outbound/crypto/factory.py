@@ -99,9 +99,9 @@ class CertificateFactory:
 
     def verify(self, certificate: x509.Certificate) -> None:
         """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""
-        if certificate.issuer != self._certificate.subject:
-            raise ValidationCertError("The certificate's issuer is not this CA.")
         try:
+            if certificate.issuer != self._certificate.subject:
+                raise ValidationCertError("The certificate's issuer is not this CA.")
             certificate.verify_directly_issued_by(self._certificate)
         except (InvalidSignature, TypeError, ValueError) as error:
             raise ValidationCertError(
