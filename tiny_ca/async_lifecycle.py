@@ -92,8 +92,23 @@ class AsyncCertLifecycleManager:
     def factory(self, value: Issuer) -> None:
         self._blocking.factory = value
 
+    async def under(self, ca: str | int | Issuer) -> Self:  # noqa: D102
+        bound = await run_in_worker(self._limiter, self._blocking.under, ca)
+        return self.wrapping(bound, self._limiter)
+
+    update_wrapper(under, CertLifecycleManager.under)
+
     create_self_signed_ca = _awaited(CertLifecycleManager.create_self_signed_ca)
     open_ca = _awaited(CertLifecycleManager.open_ca)
+    issue_intermediate_ca = _awaited(CertLifecycleManager.issue_intermediate_ca)
+    cross_sign_ca = _awaited(CertLifecycleManager.cross_sign_ca)
+    rollover_ca = _awaited(CertLifecycleManager.rollover_ca)
+    request_ca = _awaited(CertLifecycleManager.request_ca)
+    import_ca = _awaited(CertLifecycleManager.import_ca)
+    plan = _awaited(CertLifecycleManager.plan)
+    sign_csr = _awaited(CertLifecycleManager.sign_csr)
+    renew_certificate = _awaited(CertLifecycleManager.renew_certificate)
+    cosign_certificate = _awaited(CertLifecycleManager.cosign_certificate)
     issue_certificate = _awaited(CertLifecycleManager.issue_certificate)
     prepare_certificate = _awaited(CertLifecycleManager.prepare_certificate)
     issue_many = _awaited(CertLifecycleManager.issue_many)

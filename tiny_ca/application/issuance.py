@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from cryptography import x509
@@ -13,6 +13,7 @@ from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import (
     FileAlreadyExists,
     SerialNumberCollision,
+    StorageError,
     TinyCAError,
     UnsafePath,
 )
@@ -30,10 +31,13 @@ __all__ = [
     "location_of",
     "new_location",
     "prepare",
+    "present",
     "publish",
     "run_issuance",
     "undo",
 ]
+
+T = TypeVar("T")
 
 _COLLISIONS_TO_TAKE = 5
 
@@ -79,6 +83,13 @@ class Outcome(NamedTuple):
 
     artefacts: Artefacts
     paths: Mapping[str, Path]
+
+
+def present(value: T | None) -> T:
+    """Give what every end-entity issue makes, and an idempotent retry finds in the storage."""
+    if value is None:
+        raise StorageError("The storage does not hold this certificate's files any more.")
+    return value
 
 
 def new_location(

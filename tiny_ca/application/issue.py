@@ -25,9 +25,10 @@ from tiny_ca.domain.profiles import Profile, flag_profile
 from tiny_ca.domain.records import Location, RetryKey
 from tiny_ca.domain.requests import Authority, IssuanceRequest
 from tiny_ca.domain.serial import RANDOM_BITS
+from tiny_ca.ports.constraints import distinguished_name
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["issue", "issue_many", "order", "order_leaf", "plan_under", "profile_of"]
+__all__ = ["carry_out", "issue", "issue_many", "order", "order_leaf", "plan_under", "profile_of"]
 
 
 def issue(
@@ -45,17 +46,25 @@ def issue(
     With *is_overwrite* the valid certificate of the same common name is superseded, in one
     transaction with the new one, and its files are deleted afterwards.
     """
-    existing = active_by_name(services, config.common_name) if is_overwrite else None
-    replaced = None if existing is None else location_of(services, existing, config.file_name)
+    wanted = order_leaf(services, issuer, config, folder, uuid)
+    return carry_out(services, wanted, is_overwrite=is_overwrite, retry_key=retry_key)
+
+
+def carry_out(
+    services: Services, wanted: Order, *, is_overwrite: bool, retry_key: RetryKey | None
+) -> Outcome:
+    """Issue one certificate, in place of the valid one of its name if *is_overwrite*."""
+    name, place = wanted.plan.subject.common_name, wanted.location
+    existing = active_by_name(services, name) if is_overwrite else None
+    replaced = None if existing is None else location_of(services, existing, place.file_name)
     wanted = replace(
-        order_leaf(services, issuer, config, folder, uuid),
+        wanted,
         predecessor=None if existing is None else existing.serial_number,
         predecessor_issuer_id=None if existing is None else existing.issuer_id,
         retry_key=retry_key,
         replaces_files=is_overwrite,
     )
     [outcome] = run_issuance(services, [wanted])
-    place = wanted.location
     if replaced is not None and (replaced.folder, replaced.uuid) != (place.folder, place.uuid):
         services.storage.delete(replaced)
     return outcome
@@ -110,10 +119,12 @@ def order(
     authority: Authority | None = None,
     subject: x509.Name | None = None,
 ) -> Order:
-    """Plan what *issuer* signs; *subject* stands in place of the request's.
+    """Plan what *issuer* signs; *subject* is written in place of the request's.
 
     Raises as `plan_issuance`, and `ValidationCertError` under a CA that is revoked.
     """
+    if subject is not None:
+        request = replace(request, written_subject=distinguished_name(subject))
     return Order(
         plan=plan_under(services, issuer, request, authority or authority_of(services, issuer)),
         issuer_id=issuer.issuer_id,

@@ -3,6 +3,7 @@
 from cryptography import x509
 
 from tiny_ca.application.chain import check_on_record
+from tiny_ca.application.find import find
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
@@ -12,9 +13,11 @@ from tiny_ca.ports.issuer import Issuer, issuer_id_of
 __all__ = ["active_by_name", "certificate_status", "verify"]
 
 
-def certificate_status(services: Services, serial_number: int) -> CertificateStatus:
+def certificate_status(
+    services: Services, serial_number: int, issuer: Issuer | None = None
+) -> CertificateStatus:
     """Give the status now; `UNKNOWN` for a serial number that the registry does not have."""
-    record = services.registry.get_by_serial(serial_number)
+    record = find(services, serial_number, issuer)
     if record is None:
         return CertificateStatus.UNKNOWN
     return record.status_at(services.clock.now())

@@ -30,7 +30,8 @@ def problems_of(
     """Say everything that the request's profile, or its issuer, does not allow."""
     yield from _profile_problems(request, plan)
     yield from _name_problems(request, plan)
-    yield from _authority_problems(plan, authority)
+    subject = request.written_subject or _distinguished_name(plan.subject)
+    yield from _authority_problems(plan, subject, authority)
 
 
 def _profile_problems(request: IssuanceRequest, plan: CertificatePlan) -> Iterator[str]:
@@ -68,7 +69,9 @@ def _lifetime_problems(request: IssuanceRequest) -> Iterator[str]:
             yield f"a validity of {lifetime}, more than {longest}"
 
 
-def _authority_problems(plan: CertificatePlan, authority: Authority) -> Iterator[str]:
+def _authority_problems(
+    plan: CertificatePlan, subject: DistinguishedName, authority: Authority
+) -> Iterator[str]:
     left = authority.path_length
     if plan.is_ca and left is not None:
         # RFC 5280 §4.2.1.9: how many CAs may follow.
@@ -76,7 +79,7 @@ def _authority_problems(plan: CertificatePlan, authority: Authority) -> Iterator
             yield "its issuer may issue to end entities only (path length 0)"
         elif plan.path_length is not None and plan.path_length >= left:
             yield f"path_length is at most {left - 1} below its issuer"
-    names = list(_constrained_names(plan))
+    names = list(_constrained_names(plan, subject))
     for constraints in authority.name_constraints:
         try:
             constraints.check(names)
@@ -84,8 +87,10 @@ def _authority_problems(plan: CertificatePlan, authority: Authority) -> Iterator
             yield str(error).rstrip(".")
 
 
-def _constrained_names(plan: CertificatePlan) -> Iterator[ConstrainedName]:
-    yield ConstrainedName(NameForm.DIRECTORY, _distinguished_name(plan.subject))
+def _constrained_names(
+    plan: CertificatePlan, subject: DistinguishedName
+) -> Iterator[ConstrainedName]:
+    yield ConstrainedName(NameForm.DIRECTORY, subject)
     forms = {
         GeneralNameKind.DNS: NameForm.DNS,
         GeneralNameKind.EMAIL: NameForm.EMAIL,

@@ -228,7 +228,6 @@ BUILT_IN_PROFILES = profile_table(
         name="ca",
         cert_type=CertType.CA,
         default_validity=timedelta(days=1825),
-        max_validity=timedelta(days=7310),
         key_usage=frozenset({KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN}),
         subject_from_csr=SUBJECT_FIELDS - {"email"},
         san_kinds=frozenset(),

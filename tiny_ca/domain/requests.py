@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.lifetime import Validity
-from tiny_ca.domain.name_constraints import NameConstraints
+from tiny_ca.domain.name_constraints import DistinguishedName, NameConstraints
 from tiny_ca.domain.names import CertificateInfo, GeneralName, SubjectName, general_name_of_host
 from tiny_ca.domain.plan import PlannedConstraints
 from tiny_ca.domain.profiles import Profile, flag_profile
@@ -52,6 +52,8 @@ class IssuanceRequest:
     """Refuse, rather than cut, a period that ends after the issuer's."""
     name_constraints: PlannedConstraints | None = None
     """Of a CA."""
+    written_subject: DistinguishedName | None = None
+    """The subject as it will be written, where that is another certificate's."""
 
     def host(self, common_name: str) -> GeneralName | None:
         """Give the DNS name or IP address that the subject's common name is, if it is one."""

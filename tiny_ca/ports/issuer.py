@@ -10,7 +10,14 @@ from tiny_ca.domain.names import CertificateInfo
 from tiny_ca.domain.plan import CertificatePlan
 from tiny_ca.domain.records import CRLEntry, CRLStamp
 
-__all__ = ["Issuer", "is_ca", "issuer_id_of", "issuer_id_of_key", "own_issuer_id"]
+__all__ = [
+    "Issuer",
+    "is_ca",
+    "issuer_id_of",
+    "issuer_id_of_key",
+    "key_identifier",
+    "own_issuer_id",
+]
 
 
 @runtime_checkable
@@ -60,9 +67,14 @@ def _issuer_id(name: x509.Name, key_identifier: bytes) -> str:
     return hashlib.sha256(name.public_bytes() + key_identifier).hexdigest()[:32]
 
 
+def key_identifier(public_key: Any) -> bytes:
+    """Give a key's identifier as RFC 5280 §4.2.1.2 (1) makes it: 20 octets."""
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest
+
+
 def issuer_id_of_key(name: x509.Name, public_key: Any) -> str:
     """Give the id of the CA of this name whose certificate identifies its key as RFC 5280 does."""
-    return _issuer_id(name, x509.SubjectKeyIdentifier.from_public_key(public_key).digest)
+    return _issuer_id(name, key_identifier(public_key))
 
 
 def own_issuer_id(certificate: x509.Certificate) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from cryptography import x509
 
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
@@ -72,9 +72,18 @@ class Registry(Protocol):
         ...
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a certificate that was signed elsewhere as `valid`.
+
+        *location* is where its files are, or will be published; without, *uuid* tells.
 
         Raises `SerialNumberCollision` or `NotUniqueCertOwner`; nothing is written then.
         """

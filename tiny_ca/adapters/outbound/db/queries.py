@@ -133,7 +133,7 @@ def what_is_taken(connection: Connection, wanted: Wanted) -> TinyCAError:
     query = select(_c.name_claim).where(_c.name_claim.in_(wanted.common_names))
     name = _first_twice([*connection.execute(query).scalars(), *wanted.common_names])
     # None: the holder gave the name up meanwhile.
-    return NotUniqueCertOwner(wanted.common_names[0] if name is None else name)
+    return NotUniqueCertOwner(next(iter(wanted.common_names), "") if name is None else name)
 
 
 def _page(

@@ -15,7 +15,7 @@ from tiny_ca.adapters.outbound.db import queries, transactions
 from tiny_ca.adapters.outbound.db.engine import registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import issuer_id_of
@@ -125,7 +125,14 @@ class SQLRegistry:
         )
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -134,7 +141,7 @@ class SQLRegistry:
         common_name = str(names[0].value)
         issuer_id = issuer_id_of(certificate)
         self._insert(
-            Wanted([(issuer_id, certificate.serial_number)], [common_name]),
+            Wanted([(issuer_id, certificate.serial_number)], [common_name] if claims_name else []),
             partial(
                 transactions.register,
                 certificate=certificate,
@@ -143,6 +150,8 @@ class SQLRegistry:
                 uuid=uuid,
                 cert_type=cert_type,
                 at=at,
+                location=location,
+                claims_name=claims_name,
             ),
         )
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
 from tiny_ca.domain.errors import ReservationLost, ValidationCertError
-from tiny_ca.domain.records import CertificateStatus, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateStatus, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
@@ -236,6 +236,9 @@ def register(
     uuid: str | None,
     cert_type: CertType,
     at: datetime,
+    location: Location | None,
+    *,
+    claims_name: bool,
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
     _free_expired_claims(connection, [common_name], at)
@@ -244,7 +247,8 @@ def register(
             serial_number=str(certificate.serial_number),
             issuer_id=issuer_id,
             common_name=common_name,
-            name_claim=common_name,
+            name_claim=common_name if claims_name else None,
+            claims_name=claims_name,
             status=VALID,
             cert_type=cert_type.value,
             not_before=certificate.not_valid_before_utc,
@@ -252,7 +256,9 @@ def register(
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
             own_issuer_id=_own_issuer_id(certificate, cert_type),
-            uuid=uuid,
+            uuid=uuid if location is None else location.uuid,
+            cert_path=None if location is None else location.folder,
+            file_name=None if location is None else location.file_name,
         )
     )
 

@@ -11,7 +11,7 @@ from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.storage import Artefacts, Leftover
+from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
 __all__ = ["NoRegistry", "NoStorage"]
 
@@ -58,7 +58,14 @@ class NoRegistry:
         return None
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
@@ -101,7 +108,9 @@ class NoStorage:
     def check_vacant(self, location: Location) -> None:
         """Do nothing: there is always room."""
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
         """Do nothing."""
 
     def publish(self, location: Location) -> dict[str, Path]:
@@ -127,6 +136,10 @@ class NoStorage:
         return None
 
     def load(self, location: Location) -> Artefacts:
+        """Raise `StorageError`."""
+        raise StorageError("There are no files: the manager was made with NoStorage.")
+
+    def load_request(self, location: Location) -> KeyRequest:
         """Raise `StorageError`."""
         raise StorageError("There are no files: the manager was made with NoStorage.")
 

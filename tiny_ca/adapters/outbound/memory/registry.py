@@ -24,6 +24,7 @@ from tiny_ca.domain.records import (
     CertificateStatus,
     CRLEntry,
     CRLStamp,
+    Location,
     Reservation,
 )
 from tiny_ca.domain.revocation import CRLReason, owed_by_crl
@@ -219,7 +220,14 @@ class MemoryRegistry:
             del self._claims[row.common_name]
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -233,16 +241,17 @@ class MemoryRegistry:
             status=CertificateStatus.VALID,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
-            uuid=uuid,
-            cert_path=None,
-            file_name=None,
+            uuid=uuid if location is None else location.uuid,
+            cert_path=None if location is None else location.folder,
+            file_name=None if location is None else location.file_name,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
             revocation_date=None,
             revocation_reason=None,
+            claims_name=claims_name,
         )
         with self._lock:
-            self._insert(row, at, claims=True)
+            self._insert(row, at, claims=claims_name)
             self._note_issuer(_key(row), certificate, cert_type)
 
     def _write_revocation(self, row: CertificateRecord, reason: CRLReason, at: datetime) -> None:
