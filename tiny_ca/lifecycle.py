@@ -31,6 +31,7 @@ from tiny_ca.application.join import PreparedCertificate
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.requests import CAConfig, ClientConfig
 from tiny_ca.application.services import Services
+from tiny_ca.catalogue import Catalogue
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CertificateStatus
@@ -49,7 +50,7 @@ T = TypeVar("T")
 Issued = tuple[x509.Certificate, PrivateKey, x509.CertificateSigningRequest]
 
 
-class CertLifecycleManager:
+class CertLifecycleManager(Catalogue):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without

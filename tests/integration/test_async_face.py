@@ -45,7 +45,7 @@ def world(tmp_path: Path) -> World:
 
 
 def _public(kind: type) -> dict[str, Any]:
-    return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+    return {name: getattr(kind, name) for name in dir(kind) if not name.startswith("_")}
 
 
 class TestSameOperations:
@@ -65,7 +65,9 @@ class TestSameOperations:
     def test_same_parameters(self, name: str) -> None:
         method = getattr(CertLifecycleManager, name)
         awaited = getattr(AsyncCertLifecycleManager, "aclose" if name == "close" else name)
-        assert inspect.iscoroutinefunction(awaited)
+        is_iterator = name.startswith("iter_")
+        assert inspect.iscoroutinefunction(awaited) is not is_iterator
+        assert inspect.isasyncgenfunction(awaited) is is_iterator
         assert inspect.signature(awaited) == inspect.signature(method)
         assert inspect.getdoc(awaited) == inspect.getdoc(method)
 

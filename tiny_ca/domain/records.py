@@ -1,6 +1,6 @@
 """What the registry keeps of a certificate, from before it is signed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -96,6 +96,8 @@ class CertificateRecord:
     revocation_date: datetime | None
     revocation_reason: CRLReason | None
     request_hash: str | None = None
+    position: int | None = field(default=None, compare=False, repr=False)
+    """Its place in the registry, 1 or more: what was recorded later has a greater one."""
 
     @property
     def revocation(self) -> Revocation | None:

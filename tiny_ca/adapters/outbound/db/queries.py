@@ -21,6 +21,7 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
 __all__ = [
+    "COLUMNS",
     "Wanted",
     "authorities_page",
     "by_idempotency_key",
@@ -28,6 +29,8 @@ __all__ = [
     "by_serial",
     "pending_page",
     "revoked_page",
+    "row_by_serial",
+    "to_record",
     "what_is_taken",
 ]
 
@@ -35,11 +38,11 @@ T = TypeVar("T")
 
 PAGE = 1000
 _c = certificates.c
-_COLUMNS = [column for column in _c if column.name != "name_claim"]
+COLUMNS = [column for column in _c if column.name != "name_claim"]
 
 
 def to_record(row: Row[Any]) -> CertificateRecord:
-    """Make a record of a row with all of `_COLUMNS`."""
+    """Make a record of a row with all of `COLUMNS`."""
     return CertificateRecord(
         serial_number=int(row.serial_number),
         issuer_id=row.issuer_id,
@@ -56,6 +59,7 @@ def to_record(row: Row[Any]) -> CertificateRecord:
         revocation_date=row.revocation_date,
         revocation_reason=row.revocation_reason and CRLReason(row.revocation_reason),
         request_hash=row.request_hash,
+        position=row.id,
     )
 
 
@@ -63,7 +67,7 @@ def row_by_serial(
     connection: Connection, serial_number: int, *, for_update: bool = False
 ) -> Row[Any] | None:
     """Give the one row with this serial number.  Raises `RegistryError` if there are several."""
-    query: Select[Any] = select(*_COLUMNS, _c.name_claim)
+    query: Select[Any] = select(*COLUMNS, _c.name_claim)
     query = query.where(_c.serial_number == str(serial_number))
     rows = connection.execute(query.with_for_update() if for_update else query).fetchmany(2)
     if len(rows) > 1:
@@ -79,7 +83,7 @@ def by_serial(connection: Connection, serial_number: int) -> CertificateRecord |
 
 def by_name(connection: Connection, common_name: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_name`."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
     )
     row = connection.execute(query).one_or_none()
@@ -88,7 +92,7 @@ def by_name(connection: Connection, common_name: str) -> CertificateRecord | Non
 
 def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_idempotency_key`."""
-    query = select(*_COLUMNS).where(_c.idempotency_key == key)
+    query = select(*COLUMNS).where(_c.idempotency_key == key)
     row = connection.execute(query).one_or_none()
     return None if row is None else to_record(row)
 
@@ -138,7 +142,7 @@ Records = tuple[list[CertificateRecord], int | None]
 
 def pending_page(connection: Connection, after: int, created_before: datetime) -> Records:
     """Give pending rows that were reserved before a moment."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.status == CertificateStatus.PENDING.value, _c.created_at < created_before
     )
     rows, following = _page(connection, query, after)
@@ -147,7 +151,7 @@ def pending_page(connection: Connection, after: int, created_before: datetime) -
 
 def authorities_page(connection: Connection, after: int) -> Records:
     """Give valid certificates of CAs."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.cert_type == CertType.CA.value, _c.status == CertificateStatus.VALID.value
     )
     rows, following = _page(connection, query, after)
