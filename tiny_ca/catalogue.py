@@ -150,7 +150,7 @@ class Catalogue(ABC):
         are over are left out, and CAs' unless *key_type* says so.  With *dry_run* nothing is
         revoked, and the report says what would be.
 
-        In batches of 500, each one transaction.  If it fails half-way, what was revoked stays
+        In batches of 1000, each one transaction.  If it fails half-way, what was revoked stays
         so, and calling it again does the rest.  Unknown serial numbers and what was revoked
         before are no errors, and in the report.  Raises `InvalidRequest` when nothing says
         which certificates are meant, `InvalidRevocationReason`, and `RegistryError` when

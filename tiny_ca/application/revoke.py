@@ -40,7 +40,7 @@ def revoke_many(
 ) -> BulkRevocation:
     """Revoke what has the serial numbers or, without them, all that matches and is not over.
 
-    In batches of 500, each one transaction; what a batch has done stays done, and calling
+    In batches of 1000, each one transaction; what a batch has done stays done, and calling
     again does the rest.  Without a type, CA certificates do not match.  Raises
     `InvalidRequest` when nothing says which certificates are meant.
     """

@@ -20,8 +20,8 @@ __all__ = [
     "status_of",
 ]
 
-AT_ONCE = 500
-"""How many serial numbers a filter takes, and rows a bulk transaction writes: 500."""
+AT_ONCE = 1000
+"""How many serial numbers a filter takes, and rows a bulk transaction writes: 1000."""
 
 _TYPE_OF_WORD = {
     word.lower(): cert_type for cert_type in CertType for word in (cert_type.name, cert_type.value)

@@ -117,11 +117,13 @@ def _partial_index(name: str, condition: str, *columns: str) -> None:
 _partial_index("ix_certificates_revoked", "status = 'revoked'", "issuer_id", "id")
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
+_partial_index("ix_certificates_valid", "status = 'valid'", "id")
 _partial_index("ix_certificates_valid_until", "status = 'valid'", "not_after", "id")
+# Not for valid ones: SQLite would take it for them, in place of the indexes above.
+_partial_index("ix_certificates_not_valid", "status <> 'valid'", "status", "id")
 
 # What lists are filtered by, and in which order they are given.
 for _columns in (
-    ("status", "id"),
     ("issuer_id", "id"),
     ("cert_type", "id"),
     ("created_at", "id"),

@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, literal_column, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    literal_column,
+    select,
+    tuple_,
+    union_all,
+)
 
 from tiny_ca.adapters.outbound.db.queries import COLUMNS, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates
@@ -18,8 +27,11 @@ _c = certificates.c
 
 
 def has_status(status: CertificateStatus) -> ColumnElement[bool]:
-    """Compare the stored status, written out: a partial index is for a constant."""
-    return _c.status == literal_column(f"'{status.value}'")
+    """Compare the stored status as the partial indexes do, which are for constants."""
+    is_status = _c.status == literal_column(f"'{status.value}'")
+    if status is CertificateStatus.VALID:
+        return is_status
+    return and_(_c.status != literal_column("'valid'"), is_status)
 
 
 def _of_status(status: CertificateStatus | None, at: datetime) -> list[Conditions]:
@@ -102,19 +114,32 @@ def page_query(
     offset: int,
     dialect: str,
 ) -> Select[Any]:
-    """Give what `page` asks: the newest of each alternative, and the newest of those."""
-    position: Conditions = [] if before is None else [_c.id < before]
-    alternatives = [[*one, *position] for one in branches(wanted, at, dialect)]
-    query: Select[Any] = select(*COLUMNS).order_by(_c.id.desc()).limit(limit).offset(offset)
-    if len(alternatives) == 1:
-        return query.where(*alternatives[0])
+    """Give what `page` asks: the newest of each alternative, and the newest of those.
+
+    Of rows that have to be sorted, only the ids are.
+    """
+    first, *others = branches(wanted, at, dialect)
+    # What is over and not marked so is little, and better sorted than met one by one among all
+    # that is valid: a sum is in no index.
+    keys = [(first, _c.id), *((other, _c.id + 0) for other in others)]
     newest = [
         select(
-            select(_c.id).where(*one).order_by(_c.id.desc()).limit(limit + offset).subquery().c.id
+            select(_c.id)
+            .where(*alternative, *([] if before is None else [key < before]))
+            .order_by(key.desc())
+            .limit(limit + offset)
+            .subquery()
+            .c.id
         )
-        for one in alternatives
+        for alternative, key in keys
     ]
-    return query.where(_c.id.in_(union_all(*newest)))
+    return (
+        select(*COLUMNS)
+        .where(_c.id.in_(union_all(*newest)))
+        .order_by(_c.id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
 
 
 def expiring(

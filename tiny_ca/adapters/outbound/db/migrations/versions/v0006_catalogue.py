@@ -17,15 +17,15 @@ def upgrade() -> None:
         sa.Column("file_name", sa.String(255), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_certificate_removals"),
     )
-    is_valid = sa.text("status = 'valid'")
-    op.create_index(
-        "ix_certificates_valid_until",
-        "certificates",
-        ["not_after", "id"],
-        sqlite_where=is_valid,
-        postgresql_where=is_valid,
-    )
-    for column in ("status", "issuer_id", "cert_type", "created_at"):
+    partial = {
+        "ix_certificates_valid": ("status = 'valid'", ["id"]),
+        "ix_certificates_valid_until": ("status = 'valid'", ["not_after", "id"]),
+        "ix_certificates_not_valid": ("status <> 'valid'", ["status", "id"]),
+    }
+    for name, (condition, columns) in partial.items():
+        where = sa.text(condition)
+        op.create_index(name, "certificates", columns, sqlite_where=where, postgresql_where=where)
+    for column in ("issuer_id", "cert_type", "created_at"):
         op.create_index(f"ix_certificates_{column}_id", "certificates", [column, "id"])
     op.create_index("ix_certificates_uuid", "certificates", ["uuid"])
     op.create_index(
