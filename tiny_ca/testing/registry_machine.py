@@ -183,6 +183,17 @@ class RegistryMachine(RuleBasedStateMachine):
 
         self._both(act)
 
+    @rule(ca=cas, status=st.sampled_from(STATUSES))
+    def page(self, ca: int, status: CertificateStatus | None) -> None:
+        """List an issuer's certificates."""
+        wanted = CertificateFilter(status=status, issuer_id=self.cas[ca].issuer_id)
+
+        def act(registry: Any) -> object:
+            more = () if registry is self.model else (MANY,)
+            return registry.page(wanted, self.now, *more)
+
+        self._both(act)
+
     @rule()
     def expire(self) -> None:
         """Mark what is over, of earlier runs too."""
@@ -236,22 +247,9 @@ class RegistryMachine(RuleBasedStateMachine):
             lambda registry: self._mine(registry.pending(self.now)),
             lambda registry: self._mine(registry.authorities()),
             *(partial(_revoked, issuer_id=ca.issuer_id) for ca in self.cas),
-            *(
-                partial(self._page, issuer_id=ca.issuer_id, status=s)
-                for ca in self.cas
-                for s in STATUSES
-            ),
         ]
         for question in questions:
             self._both(question)
-
-    def _page(
-        self, registry: Any, issuer_id: str, status: CertificateStatus | None
-    ) -> list[CertificateRecord]:
-        wanted = CertificateFilter(status=status, issuer_id=issuer_id)
-        more = () if registry is self.model else (MANY,)
-        found: list[CertificateRecord] = registry.page(wanted, self.now, *more)
-        return found
 
     def _mine(self, records: Any) -> list[CertificateRecord]:
         issuers = {ca.issuer_id for ca in self.cas}
