@@ -5,7 +5,7 @@ Not collected by itself: `test_the_kit.py` runs each class and expects a failure
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,12 +96,9 @@ class TrustsTheStoredStatus(MemoryRegistry):
         return [row for row in found if wanted.status in (None, row.status)]
 
 
-class KeepsAnExpiredClaim(MemoryRegistry):
+class MarksTheLastSecond(MemoryRegistry):
     def expire(self, at: datetime, limit: int) -> int:
-        claims = self._claims.copy()
-        count = super().expire(at, limit)
-        self._claims = claims
-        return count
+        return super().expire(at + timedelta(seconds=1), limit)
 
 
 class RevokesInADryRun(MemoryRegistry):
