@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
-    from tiny_ca.domain.errors import TinyCAError
+    from tiny_ca.domain.catalogue import BulkRevocation
+    from tiny_ca.domain.errors import StillNeeded, TinyCAError
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.plan import PublicationURLs
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
@@ -62,7 +63,8 @@ _HOMES = {
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
-    "tiny_ca.domain.errors": ("TinyCAError",),
+    "tiny_ca.domain.catalogue": ("BulkRevocation",),
+    "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
@@ -81,6 +83,7 @@ __all__ = [
     "AsyncLocalStorage",
     "BaseDB",
     "BaseStorage",
+    "BulkRevocation",
     "CAConfig",
     "CAFileLoader",
     "CRLReason",
@@ -108,6 +111,7 @@ __all__ = [
     "SerialGenerator",
     "SerialWithEncoding",
     "Settings",
+    "StillNeeded",
     "SyncDBHandler",
     "SyncDatabaseManager",
     "TinyCAError",

@@ -1,7 +1,8 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from functools import update_wrapper
+from itertools import islice
 from logging import Logger
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -26,6 +27,8 @@ __all__ = ["AsyncCertLifecycleManager"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_PAGE = 500
+
 
 def _awaited(
     method: Callable[Concatenate[CertLifecycleManager, P], T],
@@ -34,6 +37,24 @@ def _awaited(
 
     async def call(self: "AsyncCertLifecycleManager", /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await run_in_worker(self._limiter, method, self._blocking, *args, **kwargs)
+
+    update_wrapper(call, method)
+    return call
+
+
+def _awaited_each(
+    method: Callable[Concatenate[CertLifecycleManager, P], Iterator[T]],
+) -> Callable[Concatenate["AsyncCertLifecycleManager", P], AsyncIterator[T]]:
+    """Make an async iterator of a synchronous one, a page in each hop."""
+
+    async def call(
+        self: "AsyncCertLifecycleManager", /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncIterator[T]:
+        limiter = self._limiter
+        items = await run_in_worker(limiter, method, self._blocking, *args, **kwargs)
+        while page := await run_in_worker(limiter, list, islice(items, _PAGE)):
+            for item in page:
+                yield item
 
     update_wrapper(call, method)
     return call
@@ -124,6 +145,12 @@ class AsyncCertLifecycleManager:
     export_fullchain = _awaited(CertLifecycleManager.export_fullchain)
     export_pkcs7 = _awaited(CertLifecycleManager.export_pkcs7)
     export_java_truststore = _awaited(CertLifecycleManager.export_java_truststore)
+    list_certificates = _awaited(CertLifecycleManager.list_certificates)
+    iter_certificates = _awaited_each(CertLifecycleManager.iter_certificates)
+    get_expiring_soon = _awaited(CertLifecycleManager.get_expiring_soon)
+    refresh_expired_statuses = _awaited(CertLifecycleManager.refresh_expired_statuses)
+    delete_certificate = _awaited(CertLifecycleManager.delete_certificate)
+    revoke_many = _awaited(CertLifecycleManager.revoke_many)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

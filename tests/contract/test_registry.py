@@ -10,15 +10,16 @@ from sqlalchemy.orm import Session
 
 from tests.support import PostgreSQL
 from tiny_ca import AsyncDBHandler, MemoryRegistry, SyncDBHandler
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import NotUniqueCertOwner, RegistryError, ReservationLost
-from tiny_ca.domain.records import CRLStamp
+from tiny_ca.domain.records import CRLStamp, Location
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing import RegistryContract
 from tiny_ca.testing.samples import HOUR, NOW, SampleCA
 
-TABLES = ("certificates", "certificate_issuers")
+TABLES = ("certificates", "certificate_issuers", "certificate_removals")
 
 
 class OnSQLite:
@@ -152,6 +153,15 @@ class OfADatabase(RegistryContract):
         "publish_crl": lambda registry, ca: registry.publish_crl(
             ca.issuer_id, CRLStamp(9, NOW, NOW + HOUR), lambda: None
         ),
+        "page": lambda registry, _: registry.page(CertificateFilter(), NOW, 1),
+        "expiring": lambda registry, _: registry.expiring(NOW, NOW + HOUR, 1),
+        "expire": lambda registry, _: registry.expire(NOW, 1),
+        "revoke_many": lambda registry, _: registry.revoke_many(
+            CertificateFilter(), CRLReason.SUPERSEDED, NOW, 1
+        ),
+        "delete": lambda registry, _: registry.delete(1, NOW),
+        "deleted": lambda registry, _: list(registry.deleted()),
+        "forget": lambda registry, _: registry.forget(Location("uuid", "file")),
     }
 
     def test_a_failing_database_is_no_empty_answer(

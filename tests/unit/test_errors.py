@@ -16,6 +16,7 @@ ARGUMENTS = {
     errors.NotUniqueCertOwner: ("nginx",),
     errors.CertNotFound: (),
     errors.DBNotInitedError: (),
+    errors.StillNeeded: (1, "is needed", NOW),
     errors.FileAlreadyExists: (Path("a.pem"),),
     errors.ErrorLoadCert: (Path("a.pem"), "no PEM"),
     errors.NotExistCertFile: (Path("a.pem"),),

@@ -31,6 +31,7 @@ __all__ = [
     "ReservationLost",
     "SerialNumberCollision",
     "SigningError",
+    "StillNeeded",
     "StorageError",
     "TinyCAError",
     "UnsafePath",
@@ -93,6 +94,17 @@ class InvalidRevocationReason(InvalidRequest):
 
 class NotOnHold(InvalidRequest):
     """Only a certificate that is revoked with certificateHold can be released."""
+
+
+class StillNeeded(InvalidRequest):
+    """The certificate's record can't be deleted yet; nothing was."""
+
+    def __init__(self, serial_number: int, why: str, until: datetime | None = None) -> None:
+        end = "" if until is None else f" (until {until.isoformat()})"
+        super().__init__(f"The certificate {serial_number} can't be deleted: it {why}{end}.")
+        self.serial_number = serial_number
+        self.until = until
+        """The moment that has to pass, aware; `None` when no moment alone is enough."""
 
 
 class InvalidRangeTimeCertificate(TinyCAError):

@@ -1,6 +1,6 @@
 """What the registry keeps of a certificate, from before it is signed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -105,6 +105,8 @@ class CertificateRecord:
     request_hash: str | None = None
     profile: str | None = None
     claims_name: bool = True
+    position: int | None = field(default=None, compare=False, repr=False)
+    """Its place in the registry, 1 or more: what was recorded later has a greater one."""
 
     @property
     def revocation(self) -> Revocation | None:

@@ -2,6 +2,7 @@
 
 from tiny_ca.lifecycle.answering import Answering
 from tiny_ca.lifecycle.authorities import Authorities
+from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
 from tiny_ca.lifecycle.revoking import Revoking
@@ -9,7 +10,7 @@ from tiny_ca.lifecycle.revoking import Revoking
 __all__ = ["CertLifecycleManager"]
 
 
-class CertLifecycleManager(Authorities, Issuing, Revoking, Answering, Exporting):
+class CertLifecycleManager(Authorities, Issuing, Revoking, Answering, Catalogue, Exporting):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without

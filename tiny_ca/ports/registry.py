@@ -6,7 +6,14 @@ from typing import Protocol, runtime_checkable
 
 from cryptography import x509
 
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
+from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CRLEntry,
+    CRLStamp,
+    Location,
+    Reservation,
+)
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
@@ -141,4 +148,74 @@ class Registry(Protocol):
         Only one process at a time does so for an issuer.  False if *swap* was not called.
         What *swap* raises is raised, and nothing is recorded.
         """
+        ...
+
+    def page(
+        self,
+        wanted: CertificateFilter,
+        at: datetime,
+        limit: int,
+        before: int | None = None,
+        offset: int = 0,
+    ) -> list[CertificateRecord]:
+        """Give the newest *limit* certificates that match *at*, newest first.
+
+        Only those whose position is less than *before*, if it is given: the last one of a page
+        leads to the next, at the price of the first.  *offset* skips some, one by one.
+        """
+        ...
+
+    def expiring(
+        self,
+        at: datetime,
+        until: datetime,
+        limit: int,
+        after: tuple[datetime, int] | None = None,
+    ) -> list[CertificateRecord]:
+        """Give valid certificates that end from *at* to *until*, both included, soonest first.
+
+        Only those after the `not_after` and position *after*, if they are given.
+        """
+        ...
+
+    def expire(self, at: datetime, limit: int) -> int:
+        """Mark at most *limit* valid certificates that are over *at* as expired; count them.
+
+        They give up their claims.  0: none is left, or others are at work on the rest.
+        """
+        ...
+
+    def revoke_many(
+        self,
+        wanted: CertificateFilter,
+        reason: CRLReason,
+        at: datetime,
+        limit: int,
+        after: int = 0,
+        *,
+        dry_run: bool = False,
+    ) -> RevokedBatch:
+        """Revoke the oldest *limit* rows that match and whose position is greater than *after*.
+
+        Each as `revoke` does; all or none.  With *dry_run* nothing is written.  Raises
+        `InvalidRevocationReason`, and `RegistryError` when several issuers have used one of
+        the serial numbers that *wanted* gives without an issuer.
+        """
+        ...
+
+    def delete(self, serial_number: int, at: datetime, location: Location | None = None) -> bool:
+        """Remove a row, its claim and its retry key, if `domain.catalogue.check_deletable`.
+
+        In the same transaction *location* is noted for `deleted`.  False if there is no such
+        certificate.  Raises `StillNeeded`, also for a CA's certificate while there are others
+        that its key has signed.
+        """
+        ...
+
+    def deleted(self) -> Iterator[Location]:
+        """Give where the files of deleted rows may still lie, unless another row's lie there."""
+        ...
+
+    def forget(self, location: Location) -> None:
+        """Take back what `deleted` gives of *location*: its files are gone."""
         ...

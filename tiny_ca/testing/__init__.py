@@ -18,10 +18,12 @@ pytest.register_assert_rewrite(
         f"{__name__}.{module}"
         for module in (
             "batches",
+            "catalogue",
             "clock_entropy",
             "concurrency",
             "crl_numbers",
             "crypto",
+            "deletions",
             "issuer",
             "registry",
             "registry_machine",

@@ -13,7 +13,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
 
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation, RetryKey
+from tiny_ca.domain.catalogue import CertificateFilter
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CertificateStatus,
+    CRLEntry,
+    CRLStamp,
+    Reservation,
+    RetryKey,
+)
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
@@ -23,6 +31,8 @@ from tiny_ca.testing.samples import HOUR, NOW, SampleCA, issuer_id_of_name
 __all__ = ["RegistryMachine"]
 
 SERIALS, NAMES, UUIDS, RETRY_KEYS = 6, 3, 2, 2
+MANY = 100
+STATUSES = (None, CertificateStatus.VALID, CertificateStatus.EXPIRED)
 _runs = count(1)
 
 
@@ -169,6 +179,43 @@ class RegistryMachine(RuleBasedStateMachine):
 
     def _issuer_id(self, ca: int | None) -> str | None:
         return None if ca is None else self.cas[ca].issuer_id
+
+    @rule(several=st.sets(serials), reason=reasons, ca=st.none() | cas)
+    def revoke_many(self, several: set[int], reason: CRLReason, ca: int | None) -> None:
+        """Revoke whatever has the serial numbers, of one issuer or of any."""
+        wanted = CertificateFilter(
+            serial_numbers=tuple(map(self._serial, several)),
+            issuer_id=None if ca is None else self.cas[ca].issuer_id,
+        )
+
+        def act(registry: Any) -> object:
+            more = () if registry is self.model else (MANY,)
+            return registry.revoke_many(wanted, reason, self.now, *more)
+
+        self._both(act)
+
+    @rule(ca=cas, status=st.sampled_from(STATUSES))
+    def page(self, ca: int, status: CertificateStatus | None) -> None:
+        """List an issuer's certificates."""
+        wanted = CertificateFilter(status=status, issuer_id=self.cas[ca].issuer_id)
+
+        def act(registry: Any) -> object:
+            more = () if registry is self.model else (MANY,)
+            return registry.page(wanted, self.now, *more)
+
+        self._both(act)
+
+    @rule()
+    def expire(self) -> None:
+        """Mark what is over, of earlier runs too."""
+        self.model.expire(self.now)
+        while self.registry.expire(self.now, 2):
+            pass
+
+    @rule(serial=serials)
+    def delete(self, serial: int) -> None:
+        """Delete whatever has the serial number."""
+        self._both(lambda registry: registry.delete(self._serial(serial), self.now))
 
     @rule(minutes=st.integers(1, 180))
     def wait(self, minutes: int) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from cryptography import x509
 
+from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch, check_deletable
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
     IdempotencyKeyTaken,
@@ -13,6 +14,7 @@ from tiny_ca.domain.errors import (
     NotUniqueCertOwner,
     ReservationLost,
     SerialNumberCollision,
+    StillNeeded,
     TinyCAError,
     ValidationCertError,
 )
@@ -228,6 +230,49 @@ class RegistryModel:
         if row.claims_name and self._holder(row.common_name, at) is None:
             self._claimants.add(found)
         return True
+
+    def expire(self, at: datetime) -> None:
+        """Mark what is over."""
+        for i, row in enumerate(self._rows):
+            if row.status_at(at) is CertificateStatus.EXPIRED:
+                self._rows[i] = replace(row, status=CertificateStatus.EXPIRED)
+                self._claimants.discard(i)
+
+    def revoke_many(
+        self, wanted: CertificateFilter, reason: CRLReason, at: datetime
+    ) -> RevokedBatch:
+        """Revoke what matches."""
+        if wanted.issuer_id is None:
+            for serial_number in wanted.serial_numbers or ():
+                self._find(serial_number)
+        revoked: list[int] = []
+        already: list[int] = []
+        for i, row in enumerate(self._rows):
+            if wanted.matches(row, at):
+                self._revoke(i, reason, at)
+                is_changed = self._rows[i].revocation != row.revocation
+                (revoked if is_changed else already).append(row.serial_number)
+        return RevokedBatch(tuple(revoked), tuple(already), None)
+
+    def delete(self, serial_number: int, at: datetime) -> bool:
+        """Put what matches no question in the row's place."""
+        found = self._find(serial_number)
+        if found is None:
+            return False
+        row = self._rows[found]
+        stamp = self._published.get(row.issuer_id)
+        try:
+            check_deletable(row, None if stamp is None else stamp.this_update, at)
+        except StillNeeded:
+            raise Refused(StillNeeded) from None
+        self._close(found)
+        self._claimants.discard(found)
+        self._rows[found] = replace(self._rows[found], serial_number=-found, issuer_id="")
+        return True
+
+    def page(self, wanted: CertificateFilter, at: datetime) -> list[CertificateRecord]:
+        """Give what matches, newest first."""
+        return [row for row in reversed(self._rows) if wanted.matches(row, at)]
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
         """Give pending rows."""

@@ -21,6 +21,7 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
 __all__ = [
+    "COLUMNS",
     "Wanted",
     "authorities_page",
     "by_idempotency_key",
@@ -29,6 +30,8 @@ __all__ = [
     "issuer_certificates",
     "pending_page",
     "revoked_page",
+    "row_by_serial",
+    "to_record",
     "what_is_taken",
 ]
 
@@ -36,11 +39,11 @@ T = TypeVar("T")
 
 PAGE = 1000
 _c = certificates.c
-_COLUMNS = [column for column in _c if column.name not in ("name_claim", "own_issuer_id")]
+COLUMNS = [column for column in _c if column.name not in ("name_claim", "own_issuer_id")]
 
 
 def to_record(row: Row[Any]) -> CertificateRecord:
-    """Make a record of a row with all of `_COLUMNS`."""
+    """Make a record of a row with all of `COLUMNS`."""
     return CertificateRecord(
         serial_number=int(row.serial_number),
         issuer_id=row.issuer_id,
@@ -59,6 +62,7 @@ def to_record(row: Row[Any]) -> CertificateRecord:
         request_hash=row.request_hash,
         profile=row.profile,
         claims_name=row.claims_name,
+        position=row.id,
     )
 
 
@@ -70,7 +74,7 @@ def row_by_serial(
     for_update: bool = False,
 ) -> Row[Any] | None:
     """Give the one row with this serial number.  Raises `AmbiguousSerialNumber`."""
-    query: Select[Any] = select(*_COLUMNS, _c.name_claim)
+    query: Select[Any] = select(*COLUMNS, _c.name_claim)
     query = query.where(_c.serial_number == str(serial_number))
     if issuer_id is not None:
         query = query.where(_c.issuer_id == issuer_id)
@@ -90,7 +94,7 @@ def by_serial(
 
 def by_name(connection: Connection, common_name: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_name`."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
     )
     row = connection.execute(query).one_or_none()
@@ -99,7 +103,7 @@ def by_name(connection: Connection, common_name: str) -> CertificateRecord | Non
 
 def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_idempotency_key`."""
-    query = select(*_COLUMNS).where(_c.idempotency_key == key)
+    query = select(*COLUMNS).where(_c.idempotency_key == key)
     row = connection.execute(query).one_or_none()
     return None if row is None else to_record(row)
 
@@ -149,7 +153,7 @@ Records = tuple[list[CertificateRecord], int | None]
 
 def pending_page(connection: Connection, after: int, created_before: datetime) -> Records:
     """Give pending rows that were reserved before a moment."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.status == CertificateStatus.PENDING.value, _c.created_at < created_before
     )
     rows, following = _page(connection, query, after)
@@ -158,7 +162,7 @@ def pending_page(connection: Connection, after: int, created_before: datetime) -
 
 def authorities_page(connection: Connection, after: int) -> Records:
     """Give valid certificates of CAs."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.cert_type == CertType.CA.value, _c.status == CertificateStatus.VALID.value
     )
     rows, following = _page(connection, query, after)
@@ -167,7 +171,7 @@ def authorities_page(connection: Connection, after: int) -> Records:
 
 def issuer_certificates(connection: Connection, issuer_id: str) -> list[CertificateRecord]:
     """See `ports.registry.Registry.issuer_certificates`."""
-    query = select(*_COLUMNS).where(_c.own_issuer_id == issuer_id).order_by(_c.id)
+    query = select(*COLUMNS).where(_c.own_issuer_id == issuer_id).order_by(_c.id)
     return [to_record(row) for row in connection.execute(query)]
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db import queries, transactions
+from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.engine import registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
@@ -39,7 +40,7 @@ def _after(
     return lambda connection: page(connection, after)
 
 
-class SQLRegistry:
+class SQLRegistry(SQLCatalogue):
     """The registry's methods, each one transaction of a `Runner`.
 
     *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.

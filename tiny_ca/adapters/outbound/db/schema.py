@@ -23,9 +23,9 @@ from sqlalchemy import (
 
 from tiny_ca.domain.serial import CertType
 
-__all__ = ["REVISION", "UTCDateTime", "certificates", "issuers", "metadata", "version"]
+__all__ = ["REVISION", "UTCDateTime", "certificates", "issuers", "metadata", "removals", "version"]
 
-REVISION = "0003"
+REVISION = "0006"
 """The newest migration in `migrations/versions`."""
 
 
@@ -98,6 +98,17 @@ certificates = Table(
 )
 
 
+# Where the files of deleted rows lie, until they are gone too.
+removals = Table(
+    "certificate_removals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(255), nullable=False),
+    Column("cert_path", String(1024)),
+    Column("file_name", String(255), nullable=False),
+)
+
+
 def _partial_index(name: str, condition: str, *columns: str) -> None:
     """Index the few rows that a query wants, where the database can; else all of them."""
     where = text(condition)
@@ -113,5 +124,25 @@ _partial_index("ix_certificates_revoked", "status = 'revoked'", "issuer_id", "id
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
 _partial_index("ix_certificates_own_issuer_id", "own_issuer_id IS NOT NULL", "own_issuer_id")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
+_partial_index("ix_certificates_valid", "status = 'valid'", "id")
+_partial_index("ix_certificates_valid_until", "status = 'valid'", "not_after", "id")
+# Not for valid ones: SQLite would take it for them, in place of the indexes above.
+_partial_index("ix_certificates_not_valid", "status <> 'valid'", "status", "id")
+
+# What lists are filtered by, and in which order they are given.
+for _columns in (
+    ("issuer_id", "id"),
+    ("cert_type", "id"),
+    ("created_at", "id"),
+    ("uuid",),
+):
+    Index(None, *(certificates.c[column] for column in _columns))
+# PostgreSQL finds the beginning of a text by an index of this kind only.
+Index(
+    None,
+    certificates.c.common_name,
+    certificates.c.id,
+    postgresql_ops={"common_name": "varchar_pattern_ops"},
+)
 
 version = Table("tiny_ca_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from cryptography import x509
 
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
@@ -100,6 +101,57 @@ class NoRegistry:
     def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> NoReturn:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
+
+    def page(
+        self,
+        wanted: CertificateFilter,
+        at: datetime,
+        limit: int,
+        before: int | None = None,
+        offset: int = 0,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def expiring(
+        self,
+        at: datetime,
+        until: datetime,
+        limit: int,
+        after: tuple[datetime, int] | None = None,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def expire(self, at: datetime, limit: int) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def revoke_many(
+        self,
+        wanted: CertificateFilter,
+        reason: CRLReason,
+        at: datetime,
+        limit: int,
+        after: int = 0,
+        *,
+        dry_run: bool = False,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def delete(
+        self, serial_number: int, at: datetime, location: Location | None = None
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def deleted(self) -> Iterator[Location]:
+        """Give nothing: nothing was deleted."""
+        return iter(())
+
+    def forget(self, location: Location) -> None:
+        """Do nothing."""
 
 
 class NoStorage:

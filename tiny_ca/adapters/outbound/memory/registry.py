@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 from threading import RLock
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
     IdempotencyKeyTaken,
@@ -44,7 +46,7 @@ class _IssuerState:
     published: CRLStamp | None = None
 
 
-class MemoryRegistry:
+class MemoryRegistry(MemoryCatalogue):
     """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
 
     def __init__(self) -> None:
@@ -54,6 +56,8 @@ class MemoryRegistry:
         self._retry_keys: dict[str, _Key] = {}
         self._issuer_rows: dict[str, list[_Key]] = {}
         self._issuers: dict[str, _IssuerState] = {}
+        self._positions = count(1)
+        self._deleted: list[Location] = []
 
     def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number."""
@@ -144,7 +148,7 @@ class MemoryRegistry:
             if row.common_name in self._claims:
                 raise NotUniqueCertOwner(row.common_name)
             self._claims[row.common_name] = _key(row)
-        self._rows[_key(row)] = row
+        self._rows[_key(row)] = replace(row, position=next(self._positions))
 
     def _free_expired_claim(self, common_name: str, now: datetime) -> None:
         key = self._claims.get(common_name)
@@ -327,8 +331,7 @@ class MemoryRegistry:
         """Give what the issuer's next CRL owes."""
         with self._lock:
             rows = [row for row in self._rows.values() if row.issuer_id == issuer_id]
-            state = self._issuers.get(issuer_id, _IssuerState())
-        last = None if state.published is None else state.published.this_update
+            last = self._last_this_update(issuer_id)
         for row in rows:
             if (
                 row.status is CertificateStatus.REVOKED
@@ -337,6 +340,10 @@ class MemoryRegistry:
             ):
                 revocation = row.revocation
                 yield CRLEntry(row.serial_number, revocation.revocation_date, revocation.reason)
+
+    def _last_this_update(self, issuer_id: str) -> datetime | None:
+        published = self._issuers.get(issuer_id, _IssuerState()).published
+        return None if published is None else published.this_update
 
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""
