@@ -23,6 +23,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidRevocationReason",
     "IsNotFile",
+    "MalformedDER",
     "NotExistCertFile",
     "NotOnHold",
     "NotUniqueCertOwner",
@@ -105,6 +106,10 @@ class StillNeeded(InvalidRequest):
         self.serial_number = serial_number
         self.until = until
         """The moment that has to pass, aware; `None` when no moment alone is enough."""
+
+
+class MalformedDER(TinyCAError, ValueError):
+    """The octets are not DER (X.690), or not of the type that was expected."""
 
 
 class InvalidRangeTimeCertificate(TinyCAError):
