@@ -380,9 +380,9 @@ class TestChains:
             getattr(ca, operation)(rich_certificate(), **arguments)
 
     @pytest.mark.parametrize("operation", ["export_fullchain", "export_pkcs7", "export_pkcs12"])
-    def test_without_a_factory(self, operation: str) -> None:
+    def test_without_a_ca_on_record(self, operation: str) -> None:
         arguments = {"password": PASSWORD} if operation == "export_pkcs12" else {}
-        with pytest.raises(ValueError, match="no CA"):
+        with pytest.raises(ValidationCertError, match="No CA on record"):
             getattr(CertLifecycleManager(MemoryStorage()), operation)(
                 rich_certificate(), **arguments
             )

@@ -52,8 +52,8 @@ class Exporting(Face):
 
         Raises `InvalidRequest` without a password, for a key of another certificate, and for
         ML-DSA, which PKCS #12 can't hold yet; `CertNotFound`, `StorageError`, or
-        `DBNotInitedError` when the key is not found; `ValidationCertError` if this CA did not
-        issue it; `ValueError` without a factory.
+        `DBNotInitedError` when the key is not found; `ValidationCertError` if no CA on record
+        issued it.
         """
         protection = export.protection_of(password, encrypted=encrypted, compatible=compatible)
         path = self.get_cert_chain(cert) if chain is None else chain
@@ -70,7 +70,7 @@ class Exporting(Face):
     def export_fullchain(self, cert: x509.Certificate, *, with_root: bool = False) -> bytes:
         """Give PEM of a certificate and the CAs above it, as TLS servers want it.
 
-        Raises `ValidationCertError` if this CA did not issue it, `ValueError` without a factory.
+        Raises `ValidationCertError` if no CA on record issued it.
         """
         return export.export_fullchain(
             self._bundles, self.get_cert_chain(cert), with_root=with_root
