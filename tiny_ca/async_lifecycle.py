@@ -100,6 +100,7 @@ class AsyncCertLifecycleManager:
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
+    verify_chain = _awaited(CertLifecycleManager.verify_chain)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

@@ -1,7 +1,7 @@
 """`CertLifecycleManager`: the synchronous face, one method a use-case."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from logging import Logger, getLogger
 from pathlib import Path
 from threading import Lock
@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 from cryptography import x509
 
-from tiny_ca.adapters.outbound.crypto import CryptographyBackend
+from tiny_ca.adapters.outbound.crypto import CryptographyBackend, CryptographyPathValidator
 from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.memory import NoRegistry
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, LocalStorage
@@ -26,12 +26,15 @@ from tiny_ca.application import (
     revoke,
     rotate,
     verify,
+    verify_chain,
 )
 from tiny_ca.application.join import PreparedCertificate
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.requests import CAConfig, ClientConfig
 from tiny_ca.application.services import Services
+from tiny_ca.application.verify_chain import Purpose
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
+from tiny_ca.domain.paths import Conformance, ConformanceName
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
@@ -88,6 +91,7 @@ class CertLifecycleManager:
             clock=clock or SystemClock(),
             entropy=entropy or SystemEntropy(),
             crypto=crypto or CryptographyBackend(),
+            paths=CryptographyPathValidator(),
             registry=NoRegistry() if registry is None else registry,
             storage=storage,
         )
@@ -303,6 +307,54 @@ class CertLifecycleManager:
         """
         verify.verify(self._with_registry(), self._issuer(), cert)
         return True
+
+    def verify_chain(
+        self,
+        cert: x509.Certificate,
+        *,
+        intermediates: Collection[x509.Certificate] = (),
+        roots: Collection[x509.Certificate] | None = None,
+        purpose: Purpose | None = None,
+        host: str | None = None,
+        email: str | None = None,
+        at: datetime | None = None,
+        crls: Collection[x509.CertificateRevocationList] | None = None,
+        conformance: Conformance | ConformanceName = Conformance.RFC5280,
+        max_intermediates: int = 8,
+    ) -> list[x509.Certificate]:
+        """Build and validate a path from *cert* to a trusted root (RFC 5280 §6).
+
+        Gives it, *cert* first and the root last.  Without *roots*, those of the registry are
+        trusted, and every certificate must be on record and not revoked, or covered by one of
+        *crls*.  With *roots*, the certificates of others: *crls*, if given, must cover every
+        one but the root, and be current; without, revocation is not looked at.
+
+        *purpose* is asked of *cert* and of CAs that list purposes, *host* (a DNS name or an
+        IP address) and *email* of its alternative names; a *host* without a *purpose* is a
+        server.  *at* is an aware datetime, by default now.  *conformance* "path" asks for no
+        more than a valid path, "rfc5280" for certificates as RFC 5280 §4 has them, "webpki"
+        for those of public servers.  Raises `ValidationCertError` that says what is wrong,
+        `InvalidRequest`, and `DBNotInitedError` without *roots* and a registry.
+        """
+        services = self._with_registry() if roots is None else self._ready()
+        request = verify_chain.path_request(
+            services.clock.now(),
+            purpose=purpose,
+            host=host,
+            email=email,
+            at=at,
+            conformance=conformance,
+            max_intermediates=max_intermediates,
+        )
+        return verify_chain.verify_chain(
+            services,
+            self._factory,
+            cert,
+            request,
+            roots=roots,
+            intermediates=intermediates,
+            crls=crls,
+        )
 
     def recover(self, older_than: timedelta = PENDING_LIMIT) -> Recovery:
         """Bring to its end what a process that died left undone; twice changes nothing.

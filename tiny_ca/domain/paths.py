@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.names import GeneralName, dns_name
 
-__all__ = ["Conformance", "PathLimits", "PathRequest", "host_matches"]
+__all__ = ["Conformance", "ConformanceName", "PathLimits", "PathRequest", "host_matches"]
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+\Z")
 
@@ -22,6 +23,10 @@ class Conformance(StrEnum):
     """And what §4 asks of CAs: identifiers of keys, critical extensions, serial numbers."""
     WEBPKI = "webpki"
     """And the CA/Browser Forum's Baseline Requirements, as for public web servers."""
+
+
+ConformanceName = Literal["path", "rfc5280", "webpki"]
+"""The values of `Conformance`, for people who would rather write the string."""
 
 
 @dataclass(frozen=True, slots=True)

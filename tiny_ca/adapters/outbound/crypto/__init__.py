@@ -8,6 +8,7 @@ from tiny_ca.adapters.outbound.crypto.loaders import (
     CAMaterial,
     ICALoader,
 )
+from tiny_ca.adapters.outbound.crypto.path import CryptographyPathValidator
 
 __all__ = [
     "AsyncCAFileLoader",
@@ -15,5 +16,6 @@ __all__ = [
     "CAMaterial",
     "CertificateFactory",
     "CryptographyBackend",
+    "CryptographyPathValidator",
     "ICALoader",
 ]

@@ -109,7 +109,9 @@ def name_constraints(link: Link, conformance: Conformance) -> NameConstraints | 
         return None
     # cryptography reads over minimum and maximum, which §4.2.1.10 rules out.
     if found.public_bytes() not in link.certificate.tbs_certificate_bytes:
-        raise ValidationCertError(f"The name constraints of {link.name} are limited in depth.")
+        raise ValidationCertError(
+            f"The name constraints of {link.name} are limited in depth, or no DER."
+        )
     try:
         constraints = NameConstraints(
             tuple(map(_subtree, found.permitted_subtrees or ())),

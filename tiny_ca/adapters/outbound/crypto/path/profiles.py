@@ -16,8 +16,8 @@ def _is_there_but_not_critical(kind: type[x509.ExtensionType], link: Link) -> bo
 
 
 def _has_no_issuer_key_identifier(link: Link) -> bool:
-    # An issuer's key needs no finding where the search ends.
-    return link.issuer_key_identifier is None and not link.is_anchor
+    # An issuer's key needs no finding where the search ends, or where it is the same.
+    return link.issuer_key_identifier is None and not link.is_anchor and not link.is_self_issued
 
 
 def _is_mute(link: Link) -> bool:
@@ -169,8 +169,12 @@ _WEBPKI = (
             and link.is_critical(x509.SubjectAlternativeName)
         ),
     ),
-    Rule("BR 7.1.4.3", "has a common name that it does not repeat", _has_a_foreign_common_name),
-    Rule("BR 7.1.2.7.10, 7.1.2.1.2", "has other purposes than it must", _has_a_wrong_purpose),
+    Rule(
+        "BR 7.1.4.3",
+        "has a common name that is none of its other names",
+        _has_a_foreign_common_name,
+    ),
+    Rule("BR 7.1.2.7.10, 7.1.2.1.2", "does not list purposes as it must", _has_a_wrong_purpose),
 )
 
 RULES = {

@@ -62,6 +62,10 @@ class Search:
         last, entities = path[-1], {link.entity for link in path}
         candidates = [(one, Role.ROOT) for one in self._roots.get(last.issuer, ())]
         candidates += [(one, Role.INTERMEDIATE) for one in self._intermediates.get(last.issuer, ())]
+        if not candidates:
+            self.refusals.append(f"The issuer of {last.name} is among neither.")
+        elif last.is_self_issued and not last.is_anchor:
+            self.refusals.append(f"{last.name} is its own issuer, and not in roots.")
         links = [link for one, role in candidates if (link := self._link(one, role)) is not None]
         # A stable sort: roots stay first among equals.
         links.sort(key=lambda link: link.key_identifier != last.issuer_key_identifier)

@@ -74,10 +74,10 @@ class _Validation:
         raise ValidationCertError(self._no_path(target))
 
     def _no_path(self, target: Link) -> str:
-        reasons = " ".join(dict.fromkeys(self._search.refusals[:5]))
+        reasons = " ".join(list(dict.fromkeys(self._search.refusals))[:5])
         return (
             f"No path leads from {target.name} to a trusted root: pass its issuers in "
-            f"intermediates, and the root in roots.{' ' if reasons else ''}{reasons}"
+            f"intermediates, and the root in roots. {reasons}"
         )
 
     def _check(self, link: Link) -> None:
