@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tiny_ca.container import Container, open_async_ca, open_ca
     from tiny_ca.domain.errors import TinyCAError
     from tiny_ca.domain.keys import KeyAlgorithm
+    from tiny_ca.domain.paths import Conformance
     from tiny_ca.domain.plan import PublicationURLs
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
@@ -63,6 +64,7 @@ _HOMES = {
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
     "tiny_ca.domain.errors": ("TinyCAError",),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
+    "tiny_ca.domain.paths": ("Conformance",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
@@ -90,6 +92,7 @@ __all__ = [
     "CertificateRecord",
     "CertificateStatus",
     "ClientConfig",
+    "Conformance",
     "Container",
     "ICALoader",
     "KeyAlgorithm",

@@ -48,7 +48,6 @@ class Link:
         try:
             self.subject = certificate.subject.public_bytes()
             self.issuer = certificate.issuer.public_bytes()
-            self.name = _shown(certificate)
             self.extensions = {one.oid: one for one in certificate.extensions}
             self.public_key = certificate.public_key()
             self.spki = self.public_key.public_bytes(
@@ -64,6 +63,12 @@ class Link:
                 f"The certificate with the serial number {certificate.serial_number:#x} "
                 f"can't be read: {error}"
             ) from error
+
+    @property
+    def name(self) -> str:
+        """Its subject and serial number, for messages."""
+        subject = re.sub(r"\s", " ", self.certificate.subject.rfc4514_string())[:80]
+        return f"{subject!r} ({self.certificate.serial_number:#x})"
 
     def get(self, kind: type[E]) -> E | None:
         """Give the value of an extension, if it is there."""
@@ -119,8 +124,3 @@ def check_signature(link: Link, issuer: Link) -> None:
         raise ValidationCertError(
             f"The signature of {link.name} can't be verified: {error}"
         ) from error
-
-
-def _shown(certificate: x509.Certificate) -> str:
-    subject = re.sub(r"\s", " ", certificate.subject.rfc4514_string())[:80]
-    return f"{subject!r} ({certificate.serial_number:#x})"
