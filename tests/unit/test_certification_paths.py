@@ -1,9 +1,12 @@
 """Certification paths: which are found, and what makes them none (RFC 5280 §6)."""
 
 import time
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
+from random import Random
 from typing import Any
 
 import pytest
@@ -177,6 +180,9 @@ class TestPurpose:
         target = leaf(ICA, purposes=[SERVER], extensions=[(usage("content_commitment"), True)])
         refused("key usage of 'CN=leaf'", target, ICA, purpose=SERVER)
         assert validate(target, ICA)
+        # §4.2.1.12: where both are there.
+        without = leaf(ICA, extensions=[(usage("content_commitment"), True)])
+        assert validate(without, ICA, purpose=SERVER)
 
 
 class TestNames:
@@ -526,3 +532,54 @@ class TestWorkIsBounded:
         # Its three names, with the subject, against two subtrees.
         assert validate(target, limited, limits=PathLimits(comparisons=6))
         refused("comparisons", target, limited, limits=PathLimits(comparisons=5))
+
+
+class TestHostileBytes:
+    """A certificate or CRL with some octets changed is refused, by a typed error."""
+
+    REQUESTS = tuple(
+        PathRequest(NOW, SERVER.dotted_string, hosts("a.example"), conformance=conformance)
+        for conformance in Conformance
+    )
+
+    def test_what_can_still_be_loaded_is_refused(self) -> None:
+        limits = permit(x509.DNSName("example"), x509.RFC822Name("b.example"))
+        names = "a.example", x509.RFC822Name("a@b.example"), x509.DirectoryName(dn("CN=a"))
+        point = x509.DistributionPoint(
+            [x509.UniformResourceIdentifier("http://a.example/")], None, None, None
+        )
+        middle = ca("Middle", ROOT, path_length=0, extensions=[limits])
+        target = leaf(
+            middle,
+            *names,
+            purposes=[SERVER],
+            name="a.example",
+            extensions=[(x509.CRLDistributionPoints([point]), False)],
+        )
+        signed = [target.certificate, middle.certificate, ROOT.crl(), middle.crl()]
+        ders = [one.public_bytes(Encoding.DER) for one in signed]
+        outcomes = Counter(self._outcome(ders, Random(seed)) for seed in range(1500))
+        assert set(outcomes) <= {"not loaded", "refused", "unchanged"}
+        assert outcomes["refused"] > 300
+
+    def _outcome(self, ders: list[bytes], random: Random) -> str:
+        changed, which = list(ders), random.randrange(len(ders))
+        octets = bytearray(ders[which])
+        for _ in range(random.choice((1, 1, 2, 4))):
+            octets[random.randrange(len(octets))] = random.choice((0, 3, 0x1E, 0x30, 0x82, 0xFF))
+        changed[which] = bytes(octets)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                certificates = [x509.load_der_x509_certificate(der) for der in changed[:2]]
+                crls = [x509.load_der_x509_crl(der) for der in changed[2:]]
+        except Exception:  # noqa: BLE001
+            return "not loaded"
+        material = PathMaterial([ROOT.certificate], certificates[1:], crls)
+        try:
+            CryptographyPathValidator().validate(
+                certificates[0], random.choice(self.REQUESTS), material
+            )
+        except ValidationCertError:
+            return "refused"
+        return "unchanged" if changed == ders else "accepted"

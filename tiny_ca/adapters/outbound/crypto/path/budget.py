@@ -28,6 +28,6 @@ class Budget:
         limit: int = getattr(self._limits, what)
         if self._spent[what] > limit:
             raise OutOfBudget(
-                f"No path was found within {limit} {what}: pass fewer intermediates, or raise "
-                f"PathLimits.{what} if you trust where these certificates come from."
+                f"No path was found within {limit} {what} (PathLimits): pass only intermediates "
+                "that belong to it."
             )

@@ -36,7 +36,10 @@ class CRLs:
         self._budget = budget
         self._by_issuer: dict[bytes, list[x509.CertificateRevocationList]] = {}
         for crl in crls:
-            self._by_issuer.setdefault(crl.issuer.public_bytes(), []).append(crl)
+            try:
+                self._by_issuer.setdefault(crl.issuer.public_bytes(), []).append(crl)
+            except UNREADABLE as error:
+                raise ValidationCertError(f"A CRL can't be read: {error}") from error
 
     def check(self, link: Link, issuer: Link) -> None:
         """Check that a CRL of *issuer* that is current covers *link*, and does not list it.

@@ -39,7 +39,7 @@ class Search:
 
     def is_root(self, certificate: x509.Certificate) -> bool:
         """Whether *certificate* is one of the roots itself."""
-        return certificate in self._roots.get(certificate.subject.public_bytes(), ())
+        return any(certificate in group for group in self._roots.values())
 
     def paths_from(self, target: Link) -> Iterator[Path]:
         """Give the paths of *target* up to a root, each signed all along.
