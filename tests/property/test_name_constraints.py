@@ -310,6 +310,6 @@ class TestRequests:
         ],
     )
     def test_that_make_no_sense(self, changes):
-        PathRequest(NOW)
+        PathRequest(NOW, names=(GeneralName.email("*.a@example.com"),))
         with pytest.raises(InvalidRequest):
             PathRequest(**{"at": NOW, **changes})

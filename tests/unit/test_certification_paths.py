@@ -113,6 +113,11 @@ class TestBuilding:
         target = leaf(new)
         assert validate(target, new) == certificates(target, new, ROOT)
 
+    def test_no_name_and_key_comes_twice(self) -> None:
+        one, other = ca("One"), ca("Other")
+        circle = [ca("One", other), ca("Other", one)]
+        refused("No path leads", leaf(one), *circle, limits=PathLimits(steps=6))
+
     def test_says_what_is_missing(self) -> None:
         target = leaf(ICA)
         refused("The issuer of 'CN=leaf' .* is among neither", target)
@@ -161,6 +166,7 @@ class TestPurpose:
     def test_of_the_certificate(self) -> None:
         target = leaf(ICA, purposes=[CLIENT])
         assert validate(target, ICA, purpose=CLIENT)
+        refused("is not for the purpose", target, purpose=SERVER)
         refused("is not for the purpose 1.3.6.1.5.5.7.3.1", target, ICA, purpose=SERVER)
         assert validate(target, ICA)
 
@@ -274,6 +280,7 @@ class TestCAs:
 
     def test_critical_and_unknown(self) -> None:
         refused("not known here", leaf(ICA, extensions=[UNKNOWN_CRITICAL]), ICA)
+        assert validate(leaf(ICA, extensions=[(UNKNOWN_CRITICAL[0], False)]), ICA)
         middle = ca("Middle", ICA, extensions=[UNKNOWN_CRITICAL])
         refused("not known here", leaf(middle), ICA, middle)
         root = ca("Root", extensions=[UNKNOWN_CRITICAL])
@@ -379,6 +386,9 @@ class TestNameConstraints:
             key=ec.generate_private_key(ec.SECP256R1()),
         )
         assert validate(leaf(rolled, "a.example.com"), limited, rolled)
+        # The last certificate is held against them, self-issued or not.
+        key = ec.generate_private_key(ec.SECP256R1())
+        refused("do not permit", leaf(limited, "other.org", name="Limited", key=key), limited)
 
     def test_each_ca_narrows(self) -> None:
         wide = ca("Wide", ROOT, extensions=[permit(x509.DNSName("com"))])
@@ -432,6 +442,7 @@ class TestConformance:
             leaf(ICA, serial_number=1 << 159),
             leaf(ICA, extensions=[(usage("key_cert_sign"), True)]),
             leaf(ICA, extensions=[permit(x509.DNSName("a"))]),
+            ca(dn(), ICA, extensions=[(x509.SubjectAlternativeName([x509.DNSName("a")]), True)]),
         ],
     )
     def test_a_path_can_be_all_that_is_asked(self, target: Node) -> None:
@@ -498,6 +509,17 @@ class TestOnRecord:
 
         path = validate(self.TARGET, ICA, renewed, on_record=lookup)
         assert path == certificates(self.TARGET, renewed, ROOT)
+
+    def test_each_is_looked_up_once(self) -> None:
+        roots = [ca("Root") for _ in range(3)]
+        asked: list[x509.Certificate] = []
+
+        def lookup(certificate: x509.Certificate) -> bool:
+            asked.append(certificate)
+            return certificate == self.TARGET.certificate
+
+        refused("does not know 'CN=ICA'", self.TARGET, ICA, roots=roots, on_record=lookup)
+        assert asked.count(self.TARGET.certificate) == 1
 
     def test_a_registry_that_fails_is_no_answer(self) -> None:
         def lookup(certificate: x509.Certificate) -> bool:

@@ -137,6 +137,21 @@ class TestScope:
         validate(OF_ROOT, ICA.crl(extensions=[scope(**changes)]))
         refused("is revoked", OF_ROOT, ICA.crl(TARGET, extensions=[scope(**changes)]))
 
+    @pytest.mark.parametrize(
+        "point",
+        [
+            x509.DistributionPoint([HERE], None, None, [x509.DirectoryName(ROOT.name)]),
+            x509.DistributionPoint(
+                [HERE], None, frozenset({x509.ReasonFlags.key_compromise}), None
+            ),
+        ],
+        ids=["of another issuer", "of some reasons"],
+    )
+    def test_a_point_that_says_less(self, point: x509.DistributionPoint) -> None:
+        target = leaf(ICA, extensions=[(x509.CRLDistributionPoints([point]), False)])
+        crl = ICA.crl(extensions=[scope(full_name=[HERE])])
+        refused("another distribution point", OF_ROOT, crl, target=target)
+
     def test_user_certificates_are_no_ca_s(self) -> None:
         of_users = ROOT.crl(extensions=[scope(only_contains_user_certs=True)])
         refused("whether 'CN=ICA'", of_users, ICA.crl())

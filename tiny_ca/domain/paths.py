@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from tiny_ca.domain.errors import InvalidName, InvalidRequest
-from tiny_ca.domain.names import GeneralName, dns_name
+from tiny_ca.domain.names import GeneralName, GeneralNameKind, dns_name
 
 __all__ = ["Conformance", "ConformanceName", "PathLimits", "PathRequest", "host_matches"]
 
@@ -69,7 +69,8 @@ class PathRequest:
             )
         if not 0 <= self.max_intermediates <= 255:
             raise InvalidRequest(f"max_intermediates is 0..255, got {self.max_intermediates}.")
-        if any(name.value.startswith("*.") for name in self.names):
+        hosts = (name.value for name in self.names if name.kind is GeneralNameKind.DNS)
+        if any(host.startswith("*") for host in hosts):
             raise InvalidRequest("A certificate is verified for a host, not for a wildcard.")
 
 
