@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.unit.chains import DAY, NOW, Node, ca, leaf
 from tiny_ca.adapters.outbound.crypto import CryptographyPathValidator
 from tiny_ca.domain.errors import ValidationCertError
-from tiny_ca.domain.paths import PathRequest
+from tiny_ca.domain.paths import PathLimits, PathRequest
 from tiny_ca.ports.path import PathMaterial
 
 HERE = x509.UniformResourceIdentifier("http://crl.example.com/1")
@@ -21,10 +21,15 @@ OF_ROOT = ROOT.crl()
 
 
 def validate(
-    *crls: x509.CertificateRevocationList, target: Node = TARGET, issuer: Node = ICA, **lookup: Any
+    *crls: x509.CertificateRevocationList,
+    target: Node = TARGET,
+    issuer: Node = ICA,
+    limits: PathLimits | None = None,
+    **lookup: Any,
 ) -> None:
     material = PathMaterial([ROOT.certificate], [issuer.certificate], crls, **lookup)
-    CryptographyPathValidator().validate(target.certificate, PathRequest(NOW), material)
+    request = PathRequest(NOW, limits=limits or PathLimits())
+    CryptographyPathValidator().validate(target.certificate, request, material)
 
 
 def refused(match: str, *crls: x509.CertificateRevocationList, **options: Any) -> None:
@@ -95,6 +100,11 @@ class TestCurrent:
         for both in ((held, released), (released, held)):
             validate(OF_ROOT, *both)
         refused("is revoked", OF_ROOT, ICA.crl(number=1), ICA.crl(TARGET, number=2))
+
+    def test_one_that_there_was_no_time_to_read_may_be_the_one(self) -> None:
+        crls = ICA.crl(), ROOT.crl(number=1), ROOT.crl(ICA, number=2)
+        refused("is revoked", *crls, limits=PathLimits(signatures=5))
+        refused("within 4 signatures", *crls, limits=PathLimits(signatures=4))
 
 
 class TestForm:

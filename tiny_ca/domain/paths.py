@@ -36,11 +36,11 @@ class PathLimits:
     signatures: int = 128
     """Signatures that are verified, each once."""
     steps: int = 2048
-    """Issuers that are looked at."""
+    """Certificates that are looked at as issuers."""
     paths: int = 32
     """Whole paths that are looked at."""
     comparisons: int = 1 << 16
-    """Names that are held against name constraints."""
+    """Subtrees that are read, and names that are held against them."""
 
 
 @dataclass(frozen=True, slots=True)

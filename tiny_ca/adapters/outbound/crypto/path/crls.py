@@ -2,19 +2,16 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from tiny_ca.adapters.outbound.crypto.path.budget import Budget
+from tiny_ca.adapters.outbound.crypto.path.budget import Budget, OutOfBudget
 from tiny_ca.adapters.outbound.crypto.path.links import UNREADABLE, Link
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 
 __all__ = ["CRLs"]
-
-E = TypeVar("E", bound=x509.ExtensionType)
 
 _NO_REV_AVAIL = x509.ObjectIdentifier("2.5.29.56")
 _PROCESSED = frozenset(
@@ -52,6 +49,9 @@ class CRLs:
         for crl in self._by_issuer.get(link.issuer, ()):
             try:
                 number, scope = self._use(crl, link, issuer)
+            except OutOfBudget:
+                # The CRL that is not read might be the one that lists it.
+                raise
             except ValidationCertError as error:
                 problems.append(error.message)
                 continue

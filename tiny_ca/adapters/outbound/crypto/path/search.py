@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from cryptography import x509
 
-from tiny_ca.adapters.outbound.crypto.path.budget import Budget, OutOfBudget
+from tiny_ca.adapters.outbound.crypto.path.budget import Budget
 from tiny_ca.adapters.outbound.crypto.path.links import UNREADABLE, Link, Role, check_signature
 from tiny_ca.domain.errors import ValidationCertError
 
@@ -62,6 +62,7 @@ class Search:
         last, entities = path[-1], {link.entity for link in path}
         candidates = [(one, Role.ROOT) for one in self._roots.get(last.issuer, ())]
         candidates += [(one, Role.INTERMEDIATE) for one in self._intermediates.get(last.issuer, ())]
+        self._budget.spend("steps", len(candidates))
         if not candidates:
             self.refusals.append(f"The issuer of {last.name} is among neither.")
         elif last.is_self_issued and not last.is_anchor:
@@ -70,7 +71,6 @@ class Search:
         # A stable sort: roots stay first among equals.
         links.sort(key=lambda link: link.key_identifier != last.issuer_key_identifier)
         for link in links:
-            self._budget.spend("steps")
             if link.entity not in entities and self._is_signed(last, link):
                 yield link
 
@@ -88,7 +88,6 @@ class Search:
         """Read a candidate, once; `None` if it can issue nothing here."""
         key = certificate, role
         if key not in self._links:
-            self._budget.spend("steps")
             self._links[key] = self._read(certificate, role)
         return self._links[key]
 
@@ -96,8 +95,6 @@ class Search:
         try:
             link = Link(certificate, role, is_anchor=role is Role.ROOT)
             self._check(link)
-        except OutOfBudget:
-            raise
         except ValidationCertError as error:
             self.refusals.append(error.message)
             return None

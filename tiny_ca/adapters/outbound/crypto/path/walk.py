@@ -48,7 +48,7 @@ def walk(path: Path, request: PathRequest, budget: Budget) -> None:
         check_purpose(link, request.purpose)
         if not link.is_anchor:
             _descend(state, link, budget)
-        _constrain(state, link, request.conformance)
+        _constrain(state, link, request.conformance, budget)
     if state.explicit_policy is not None and state.explicit_policy <= 0:
         raise ValidationCertError(
             "A CA requires a certificate policy (RFC 5280 §4.2.1.11), and policies are not "
@@ -92,10 +92,12 @@ def _descend(state: _State, link: Link, budget: Budget) -> None:
             )
 
 
-def _constrain(state: _State, link: Link, conformance: Conformance) -> None:
+def _constrain(state: _State, link: Link, conformance: Conformance, budget: Budget) -> None:
     """Take up what *link* asks of those below it (§6.1.4 (g), (i), (m); §6.1.5 (b))."""
     constraints = name_constraints(link, conformance) if link.is_issuer else None
     if constraints is not None:
+        # Reading them, for each path anew, is work as well.
+        budget.spend("comparisons", constraints.comparisons(1))
         state.constraints.append(constraints)
     basic = link.get(x509.BasicConstraints)
     if basic is not None and link.is_issuer:
