@@ -93,7 +93,7 @@ class NameSubtree:
                 return names[: len(bases)] == bases
             case str(), str(base) if self.form in _HOST_FORMS and name.compared is not None:
                 return _text_within(self.form, name.compared, base)
-        raise InvalidName(f"the {name} can't be told to be in or out")
+        raise InvalidName(f"the {name} can't be held against name constraints")
 
     def touches(self, name: ConstrainedName) -> bool:
         """Whether any of what *name* stands for lies in the subtree.  Raises as `contains`.
@@ -133,9 +133,7 @@ class NameConstraints:
                 is_permitted = not allowed or any(subtree.contains(name) for subtree in allowed)
             except InvalidName as error:
                 # §4.2.1.10: either process the constraint or reject the certificate.
-                raise ValidationCertError(
-                    f"A CA's name constraints need every name to be clear: {error}."
-                ) from error
+                raise ValidationCertError(f"A CA's name constraints forbid it: {error}.") from error
             if is_excluded or not is_permitted:
                 verb = "exclude" if is_excluded else "do not permit"
                 raise ValidationCertError(
