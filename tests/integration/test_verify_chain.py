@@ -113,10 +113,10 @@ class TestOwn:
         offline = ca("Offline")
         ica = ca("ICA", offline)
         as_factory(ica, manager)
-        certificate, _, _ = manager.issue_certificate(SERVER)
+        registry, certificate = manager._services.registry, leaf(ica).certificate
+        registry.register(certificate, None, CertType.SERVICE, NOW)
         assert manager.verify_chain(certificate) == [certificate, ica.certificate]
         # On record, it stands or falls with its root, which is not.
-        registry = manager._services.registry
         registry.register(ica.certificate, None, CertType.CA, NOW)
         with pytest.raises(ValidationCertError, match="The issuer of 'CN=ICA'"):
             manager.verify_chain(certificate)
