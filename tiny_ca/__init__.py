@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tiny_ca.domain.catalogue import BulkRevocation
     from tiny_ca.domain.errors import StillNeeded, TinyCAError
     from tiny_ca.domain.keys import KeyAlgorithm
+    from tiny_ca.domain.paths import Conformance
     from tiny_ca.domain.plan import PublicationURLs
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
@@ -66,6 +67,7 @@ _HOMES = {
     "tiny_ca.domain.catalogue": ("BulkRevocation",),
     "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
+    "tiny_ca.domain.paths": ("Conformance",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
@@ -96,6 +98,7 @@ __all__ = [
     "CertificateRecord",
     "CertificateStatus",
     "ClientConfig",
+    "Conformance",
     "Container",
     "ICALoader",
     "KeyAlgorithm",

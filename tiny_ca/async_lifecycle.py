@@ -151,6 +151,7 @@ class AsyncCertLifecycleManager:
     refresh_expired_statuses = _awaited(CertLifecycleManager.refresh_expired_statuses)
     delete_certificate = _awaited(CertLifecycleManager.delete_certificate)
     revoke_many = _awaited(CertLifecycleManager.revoke_many)
+    verify_chain = _awaited(CertLifecycleManager.verify_chain)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

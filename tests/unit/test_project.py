@@ -85,6 +85,12 @@ def test_the_device_registration_runs(tmp_path: Path) -> None:
     assert "retired    sensor-17: revoked" in printed
 
 
+def test_the_verification_of_a_peer_runs(tmp_path: Path) -> None:
+    printed = python(ROOT / "examples/verify_peer.py", "pki", cwd=tmp_path).splitlines()
+    verdicts = [line.split(":")[0].split()[-1] for line in printed]
+    assert verdicts == ["good", "refused", "good", "refused", "refused"]
+
+
 VIOLATIONS = {
     "the domain does I/O": ("domain/names.py", "import os"),
     "the domain reads a clock": ("domain/plan.py", "NOW = datetime.now(UTC)"),

@@ -9,6 +9,7 @@ from tiny_ca.domain.profiles import BUILT_IN_PROFILES, Profile
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
+from tiny_ca.ports.path import PathValidator
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
@@ -39,6 +40,7 @@ class Services:
     clock: Clock
     entropy: Entropy
     crypto: Crypto
+    paths: PathValidator
     registry: Registry
     storage: Storage
     policy: Policy = Policy()

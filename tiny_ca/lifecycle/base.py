@@ -9,7 +9,7 @@ from typing import Self
 
 from cryptography import x509
 
-from tiny_ca.adapters.outbound.crypto import CryptographyBackend
+from tiny_ca.adapters.outbound.crypto import CryptographyBackend, CryptographyPathValidator
 from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.memory import NoRegistry
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, LocalStorage
@@ -56,6 +56,7 @@ class Face:
             clock=clock or SystemClock(),
             entropy=entropy or SystemEntropy(),
             crypto=crypto or CryptographyBackend(),
+            paths=CryptographyPathValidator(),
             registry=NoRegistry() if registry is None else registry,
             storage=storage,
             policy=Policy(urls or PublicationURLs(), all_profiles(profiles)),

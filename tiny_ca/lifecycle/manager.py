@@ -6,11 +6,14 @@ from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
 from tiny_ca.lifecycle.revoking import Revoking
+from tiny_ca.lifecycle.verifying import Verifying
 
 __all__ = ["CertLifecycleManager"]
 
 
-class CertLifecycleManager(Authorities, Issuing, Revoking, Answering, Catalogue, Exporting):
+class CertLifecycleManager(
+    Authorities, Issuing, Revoking, Answering, Verifying, Catalogue, Exporting
+):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without

@@ -10,6 +10,7 @@ from tiny_ca.adapters.outbound.crypto.loaders import (
     CAMaterial,
     ICALoader,
 )
+from tiny_ca.adapters.outbound.crypto.path import CryptographyPathValidator
 
 __all__ = [
     "AsyncCAFileLoader",
@@ -19,5 +20,6 @@ __all__ = [
     "CryptographyBackend",
     "CryptographyBundles",
     "CryptographyInspector",
+    "CryptographyPathValidator",
     "ICALoader",
 ]
