@@ -7,7 +7,7 @@ from cryptography import x509
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import RegistryError, ValidationCertError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
-from tiny_ca.ports.issuer import is_ca, issuer_id_of, own_issuer_id
+from tiny_ca.ports.issuer import is_ca, is_self_issued, issuer_id_of, own_issuer_id
 
 __all__ = ["chain_of", "check_on_record", "parent_of"]
 
@@ -27,7 +27,7 @@ def chain_of(
         chain = [certificate, *_ancestors(services, certificate, known)]
     except ValueError as error:
         raise ValidationCertError(f"The certificate is malformed: {error}") from error
-    if len(chain) == 1 and not _is_self_issued(certificate):
+    if len(chain) == 1 and not is_self_issued(certificate):
         raise ValidationCertError(
             "No CA on record issued this certificate: stand under its CA, or import that first."
         )
@@ -38,7 +38,7 @@ def _ancestors(
     services: Services, certificate: x509.Certificate, known: Sequence[x509.Certificate]
 ) -> Iterator[x509.Certificate]:
     seen = {certificate}
-    while not _is_self_issued(certificate) and len(seen) < _LONGEST:
+    while not is_self_issued(certificate) and len(seen) < _LONGEST:
         parent = parent_of(services, certificate, known)
         if parent is None or parent in seen:
             return
@@ -81,10 +81,6 @@ def check_on_record(services: Services, ca: x509.Certificate) -> None:
             if is_it and record.status is CertificateStatus.REVOKED:
                 name = authority.subject.rfc4514_string()
                 raise ValidationCertError(f"The certificate's issuer is revoked: the CA {name}.")
-
-
-def _is_self_issued(certificate: x509.Certificate) -> bool:
-    return issuer_id_of(certificate) == own_issuer_id(certificate)
 
 
 def _loaded(record: CertificateRecord) -> x509.Certificate:

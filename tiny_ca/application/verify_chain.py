@@ -3,16 +3,16 @@
 from collections.abc import Collection
 from datetime import datetime
 
-import idna
 from cryptography import x509
 
+from tiny_ca.application.requests import to_a_labels
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import InvalidName, InvalidRequest, ValidationCertError
 from tiny_ca.domain.names import GeneralName, general_name_of_host
 from tiny_ca.domain.paths import Conformance, PathRequest
 from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.records import CertificateStatus
-from tiny_ca.ports.issuer import Issuer, issuer_id_of
+from tiny_ca.ports.issuer import Issuer, is_self_issued, issuer_id_of
 from tiny_ca.ports.path import PathMaterial
 
 __all__ = ["Purpose", "path_request", "verify_chain"]
@@ -82,12 +82,12 @@ def verify_chain(
         for record in services.registry.authorities()
         if record.certificate_pem is not None
     ]
-    trusted = [one for one in authorities if one.issuer == one.subject]
+    trusted = [one for one in authorities if is_self_issued(one)]
     if issuer is not None:
         # A CA from elsewhere, that signs here, has its root elsewhere; an intermediate that is
         # on record stands or falls with the root that it has.
         ca = issuer.certificate
-        if ca.issuer == ca.subject or not _is_on_record(services, ca):
+        if is_self_issued(ca) or not _is_on_record(services, ca):
             trusted.append(ca)
     material = PathMaterial(
         trusted,
@@ -116,11 +116,7 @@ def _is_on_record(services: Services, certificate: x509.Certificate) -> bool:
 
 
 def _host(text: str) -> GeneralName:
-    try:
-        ascii_text = text if text.isascii() else idna.encode(text, uts46=True).decode()
-    except idna.IDNAError as error:
-        raise InvalidName(f"{text!r} is not an internationalised domain name: {error}") from error
-    name = general_name_of_host(ascii_text)
+    name = general_name_of_host(to_a_labels(text))
     if name is None:
         raise InvalidName(f"{text!r} is neither a DNS name nor an IP address.")
     return name

@@ -24,7 +24,7 @@ from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.ports.crypto import PrivateKey
-from tiny_ca.ports.issuer import Issuer, issuer_id_of
+from tiny_ca.ports.issuer import Issuer, is_self_issued
 
 __all__ = ["Authorities"]
 
@@ -183,7 +183,7 @@ class Authorities(Face):
         """
         services, old = self._with_registry(), self._issuer()
         parent = None
-        if issuer_id_of(old.certificate) != old.issuer_id:
+        if not is_self_issued(old.certificate):
             above = chain.parent_of(services, old.certificate)
             if above is None:
                 raise ValidationCertError("The CA above this one is not on record: import it.")

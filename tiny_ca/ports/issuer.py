@@ -13,6 +13,7 @@ from tiny_ca.domain.records import CRLEntry, CRLStamp
 __all__ = [
     "Issuer",
     "is_ca",
+    "is_self_issued",
     "issuer_id_of",
     "issuer_id_of_key",
     "key_identifier",
@@ -105,3 +106,8 @@ def issuer_id_of(certificate: x509.Certificate) -> str:
     if identifier is None and certificate.issuer == certificate.subject:
         return own_issuer_id(certificate)
     return _issuer_id(certificate.issuer, identifier or b"")
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Whether *certificate* says that its own key signed it, as a root's does."""
+    return issuer_id_of(certificate) == own_issuer_id(certificate)
