@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 __all__ = [
+    "BackupError",
     "CertNotFound",
     "DBNotInitedError",
     "ErrorLoadCert",
@@ -22,6 +23,7 @@ __all__ = [
     "InvalidRevocationReason",
     "IsNotFile",
     "NotExistCertFile",
+    "NotEmpty",
     "NotOnHold",
     "NotUniqueCertOwner",
     "RegistryError",
@@ -72,6 +74,10 @@ class InvalidRevocationReason(InvalidRequest):
 
 class NotOnHold(InvalidRequest):
     """Only a certificate that is revoked with certificateHold can be released."""
+
+
+class NotEmpty(InvalidRequest):
+    """A backup is restored into an empty registry and folder only; nothing was written."""
 
 
 class InvalidRangeTimeCertificate(TinyCAError):
@@ -150,6 +156,10 @@ class FileAlreadyExists(StorageError):
         super().__init__(
             f"{path_save_cert} exists: choose another name, or pass is_overwrite=True."
         )
+
+
+class BackupError(TinyCAError):
+    """The archive is damaged, not one of ours, or not for this version; nothing was restored."""
 
 
 class SigningError(TinyCAError):
