@@ -100,6 +100,8 @@ class AsyncCertLifecycleManager:
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
+    backup = _awaited(CertLifecycleManager.backup)
+    restore = _awaited(CertLifecycleManager.restore)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

@@ -35,6 +35,7 @@ from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.lifecycle_backup import BackupOperations
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto, PrivateKey
 from tiny_ca.ports.entropy import Entropy
@@ -49,7 +50,7 @@ T = TypeVar("T")
 Issued = tuple[x509.Certificate, PrivateKey, x509.CertificateSigningRequest]
 
 
-class CertLifecycleManager:
+class CertLifecycleManager(BackupOperations):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without

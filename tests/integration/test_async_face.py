@@ -45,7 +45,8 @@ def world(tmp_path: Path) -> World:
 
 
 def _public(kind: type) -> dict[str, Any]:
-    return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+    members = {name: value for base in reversed(kind.__mro__) for name, value in vars(base).items()}
+    return {name: value for name, value in members.items() if not name.startswith("_")}
 
 
 class TestSameOperations:

@@ -33,9 +33,13 @@ def backup_ports(services: Services) -> tuple[BackupRegistry, BackupStorage]:
     """Give registry and storage, if they can be copied.  Raises `BackupError`."""
     registry, storage = services.registry, services.storage
     if not isinstance(registry, BackupRegistry):
-        raise BackupError(f"A {type(registry).__name__} is no BackupRegistry: copy it by its own means.")
+        raise BackupError(
+            f"A {type(registry).__name__} is no BackupRegistry: copy it by its own means."
+        )
     if not isinstance(storage, BackupStorage):
-        raise BackupError(f"A {type(storage).__name__} is no BackupStorage: copy it by its own means.")
+        raise BackupError(
+            f"A {type(storage).__name__} is no BackupStorage: copy it by its own means."
+        )
     return registry, storage
 
 

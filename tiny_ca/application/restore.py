@@ -211,9 +211,7 @@ def _note_rows(content: _Content, table: str, rows: list[dict[str, Any]]) -> Non
         ]
 
 
-def _authorities(
-    content: _Content, others: Sequence[x509.Certificate]
-) -> dict[str, Authority]:
+def _authorities(content: _Content, others: Sequence[x509.Certificate]) -> dict[str, Authority]:
     found: Iterable[tuple[str, x509.Certificate]] = (
         (own_issuer_id(one), one) for one in (*others, *content.authorities)
     )

@@ -83,7 +83,7 @@ class _TarWriter:
         with _storage_errors(self._path):
             self._tar.addfile(member, BytesIO(data))
             # It remembers every member, and a registry may have millions.
-            self._tar.members = []
+            self._tar.members = []  # type: ignore[attr-defined]  # of typeshed's stub
             folder, _, _ = name.rpartition("/")
             if folder.startswith("registry/"):
                 start = self._tar.offset - (len(data) + -len(data) % tarfile.BLOCKSIZE)
@@ -109,7 +109,7 @@ class _TarReader:
             try:
                 with tarfile.open(fileobj=self._file, mode="r:") as tar:
                     while (member := tar.next()) is not None:
-                        tar.members = []
+                        tar.members = []  # type: ignore[attr-defined]  # as above
                         yield member.name, self._content(tar, member)
             except (EOFError, ValueError, tarfile.TarError) as error:
                 raise BackupError(f"{self._path} is not a whole tar file: {error}") from error

@@ -22,11 +22,12 @@ def export_rows(connection: Connection, write: Callable[[str, Sequence[Row]], ob
         # SQLite's transactions see one moment anyway.
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
     for table in metadata.sorted_tables:
+        names = [column.name for column in table.columns]
         query = select(table).order_by(*table.primary_key.columns)
         options = {"stream_results": True, "yield_per": _PAGE}
         rows = connection.execute(query, execution_options=options).mappings()
         for page in rows.partitions():
-            write(table.name, [{name: _dump(row[name]) for name in table.c.keys()} for row in page])
+            write(table.name, [{one: _dump(row[one]) for one in names} for row in page])
 
 
 def _dump(value: Any) -> JSONValue:
