@@ -131,8 +131,9 @@ class LocalRestoration:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the tree is whole, and waits to be moved."""
-        return self._whole.is_dir()
+        """Whether the tree is whole, and waits to be moved, or all of it was."""
+        restoring = self._base / _RESTORING
+        return self._whole.is_dir() or (restoring.is_dir() and not any(restoring.iterdir()))
 
     def _begin(self) -> None:
         # Of a process that died, before it or after it was whole, but never published.
@@ -163,7 +164,7 @@ class LocalRestoration:
     def publish(self) -> None:
         """Move everything into place, CRLs last, and remove what is left."""
         with storage_errors("Restoring files"):
-            if self.is_ready:
+            if self._whole.is_dir():
                 for path in sorted(self._whole.iterdir(), key=lambda path: path.is_file()):
                     _move(path, self._base / path.name)
             remove(self._base / _RESTORING)

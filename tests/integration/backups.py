@@ -1,0 +1,82 @@
+"""Places to back up from and to restore to, and what has to be true there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.faults.pki import check_whole
+from tests.regression.world import World
+from tests.support import PostgreSQL
+from tiny_ca import (
+    AsyncDBHandler,
+    CertLifecycleManager,
+    LocalStorage,
+    MemoryRegistry,
+    MemoryStorage,
+    SyncDBHandler,
+)
+
+
+@dataclass
+class Place:
+    """Somewhere to restore to, or from."""
+
+    kind: str
+    folder: Path
+    postgresql: Callable[[], PostgreSQL]
+
+    def manager(self, **options: Any) -> CertLifecycleManager:
+        if self.kind == "memory":
+            return CertLifecycleManager(MemoryStorage(), db_handler=MemoryRegistry(), **options)
+        kind, database = self.kind.split()
+        handler = {"sync": SyncDBHandler, "async": AsyncDBHandler}[kind]
+        url = f"sqlite:///{self.folder / 'registry.db'}"
+        if database == "postgresql":
+            url = self.postgresql().new_database()
+        # The database lies where the files do, as `open_ca` has it.
+        self.folder.mkdir()
+        return CertLifecycleManager(LocalStorage(self.folder), db_handler=handler(url), **options)
+
+
+KINDS = ("sync sqlite", "async sqlite", "sync postgresql", "async postgresql", "memory")
+
+
+def rows_of(manager: CertLifecycleManager) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {"certificate_issuers": [], "certificates": []}
+    manager._services.registry.export_rows(lambda table, rows: found[table].extend(rows))
+    for row in found["certificates"]:
+        row.pop("id", None)
+    return {"certificates": found["certificates"]}
+
+
+def tree(base: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(base).as_posix(): path.read_bytes()
+        for path in base.rglob("*")
+        if path.is_file() and not path.name.startswith("registry.db")
+    }
+
+
+def restored(archive: Path, folder: Path, **options: Any) -> CertLifecycleManager:
+    folder.mkdir(exist_ok=True)
+    manager = World(folder).manager(**options)
+    manager.restore(archive)
+    manager.open_ca()
+    return manager
+
+
+def check_restored(folder: Path) -> set[str]:
+    """Check that every valid row has its files, whole; give the names that have one."""
+    world = World(folder)
+    rows = [row for row in world.rows() if row.status == "valid"]
+    folders = {check_whole(path.parent): path for path in world.base.rglob("*.key")}
+    assert {row.serial_number for row in rows} <= folders.keys()
+    names = [row.common_name for row in rows]
+    assert len(set(names)) == len(names)
+    return set(names)
+
+
+def elsewhere(world: World) -> dict[str, Any]:
+    url = f"sqlite:///{world.folder / 'new.db'}"
+    return {"storage": LocalStorage(world.folder / "new"), "db_handler": SyncDBHandler(url)}

@@ -1,0 +1,342 @@
+"""One file holds a whole certificate authority, taken while it goes on issuing."""
+
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
+
+from tests.faults.pki import crl_number
+from tests.integration.backups import (
+    KINDS,
+    Place,
+    check_restored,
+    elsewhere,
+    restored,
+    rows_of,
+    tree,
+)
+from tests.regression.world import (
+    PROJECT,
+    ROOT_CONFIG,
+    Hook,
+    World,
+    fail,
+    hooked,
+    leaf,
+    serials,
+)
+from tests.support import PostgreSQL
+from tiny_ca import (
+    CertificateStatus,
+    CertLifecycleManager,
+    LocalStorage,
+    MemoryRegistry,
+    MemoryStorage,
+    NoStorage,
+    SyncDBHandler,
+)
+from tiny_ca.adapters.outbound.archive import TarArchives
+from tiny_ca.domain.errors import (
+    DBNotInitedError,
+    FileAlreadyExists,
+    NotUniqueCertOwner,
+    RegistryError,
+    StorageError,
+)
+from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.ports.archive import Archives
+from tiny_ca.ports.backup import BackupRegistry, BackupStorage
+from tiny_ca.testing.samples import NOW, SampleCA
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return tmp_path / "backup.tar"
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [(one, other) for one in KINDS for other in KINDS if "async" not in one or one == other],
+)
+@pytest.mark.xdist_group("postgresql")
+def test_everything_is_there_again(
+    source: str, target: str, tmp_path: Path, archive: Path, request: pytest.FixtureRequest
+) -> None:
+    def postgresql() -> PostgreSQL:
+        return request.getfixturevalue("postgresql")
+
+    with Place(source, tmp_path / "old", postgresql).manager() as old:
+        old.create_self_signed_ca(ROOT_CONFIG, "roots", "root")
+        kept, _, _ = old.issue_certificate(leaf("kept"), "a/b", idempotency_key="once")
+        gone, _, _ = old.issue_certificate(leaf("gone"), "a", "gone")
+        held, _, _ = old.issue_certificate(leaf("held"))
+        old.revoke_certificate(gone.serial_number)
+        crl = old.generate_crl()
+        old._services.registry.revoke(held.serial_number, CRLReason.CERTIFICATE_HOLD, NOW)
+        manifest = old.backup(archive)
+        rows = rows_of(old)
+    with Place(target, tmp_path / "new", postgresql).manager() as new:
+        report = new.restore(archive)
+        assert (report.manifest, report.revoked_again) == (manifest, ())
+        assert (manifest.certificates, manifest.without_files) == (4, 0)
+        assert rows_of(new) == rows
+        new.open_ca()
+        assert new.verify_certificate(kept)
+        statuses = [new.get_certificate_status(one.serial_number) for one in (gone, held)]
+        assert statuses == [CertificateStatus.REVOKED] * 2
+        again, key, _ = new.issue_certificate(leaf("kept"), "a/b", idempotency_key="once")
+        assert again == kept
+        assert key.public_key() == kept.public_key()
+        with pytest.raises(NotUniqueCertOwner):
+            new.issue_certificate(leaf("kept"))
+        assert new.release_certificate(held.serial_number)
+        if "memory" not in (source, target):
+            assert tree(tmp_path / "new") == tree(tmp_path / "old")
+        # The database counts on above the rows that it was given.
+        new.issue_certificate(leaf("gone"), "a")
+        following = new.generate_crl()
+        assert serials(following) == {gone.serial_number}
+        assert crl_number(following) > crl_number(crl)
+        if target != "memory":
+            assert not list((tmp_path / "new").glob(".restoring"))
+
+
+class Busy:
+    """Threads that do the same again and again until the end."""
+
+    def __init__(self) -> None:
+        self._is_over = threading.Event()
+        self._pool = ThreadPoolExecutor(4)
+        self._runs: list[Future[None]] = []
+
+    def keep(self, work: Callable[[int], object]) -> None:
+        def run() -> None:
+            for number in count():
+                if self._is_over.is_set():
+                    return
+                work(number)
+
+        self._runs.append(self._pool.submit(run))
+
+    def end(self) -> None:
+        self._is_over.set()
+        self._pool.shutdown()
+        for run in self._runs:
+            run.result()
+
+
+class TestWhileOthersIssue:
+    def test_in_threads(self, world: World, archive: Path, tmp_path: Path) -> None:
+        """New ones, rotated ones, and overwritten ones, into the same folder and another."""
+        busy = Busy()
+        with world.ca() as ca:
+            serial = [ca.issue_certificate(leaf("rotated"))[0].serial_number]
+            ca.issue_certificate(leaf("here"), "x", "here")
+            ca.issue_certificate(leaf("there"), "x")
+
+            def rotate(_: int) -> None:
+                serial[0] = ca.rotate_certificate(serial[0], leaf("rotated"))[0].serial_number
+
+            busy.keep(lambda n: ca.issue_certificate(leaf(f"n{n}"), "new"))
+            busy.keep(rotate)
+            busy.keep(lambda _: ca.issue_certificate(leaf("here"), "x", "here", is_overwrite=True))
+            busy.keep(lambda _: ca.issue_certificate(leaf("there"), "x", is_overwrite=True))
+            manifests = [ca.backup(archive.with_suffix(f".{n}")) for n in range(6)]
+            busy.end()
+        assert manifests[-1].certificates > manifests[0].certificates
+        for n, manifest in enumerate(manifests):
+            folder = tmp_path / f"restored-{n}"
+            restored(archive.with_suffix(f".{n}"), folder).close()
+            assert len(World(folder).rows()) == manifest.certificates
+            names = check_restored(folder)
+            assert "rotated" in names
+            assert manifest.without_files == 0
+
+    def test_by_another_process(self, world: World, db_url: str, tmp_path: Path) -> None:
+        """On both databases: the other one neither waits nor is seen by halves."""
+        with CertLifecycleManager(LocalStorage(world.base), db_handler=SyncDBHandler(db_url)) as ca:
+            ca.create_self_signed_ca(ROOT_CONFIG)
+            with _other_process(world.base, db_url) as issued:
+                issued()
+                before = ca.backup(tmp_path / "1.tar").certificates
+                while issued() < before + 5:
+                    pass
+                after = ca.backup(tmp_path / "2.tar").certificates
+            assert after >= before + 4
+        for n, known in ((1, before), (2, after)):
+            folder = tmp_path / f"restored-{n}"
+            restored(tmp_path / f"{n}.tar", folder).close()
+            rows = World(folder).rows()
+            assert len(rows) == known
+            check_restored(folder)
+
+    def test_files_that_are_staged_still(self, world: World, archive: Path) -> None:
+        """A valid row has its files in the backup, wherever they are at that moment."""
+        hook = Hook("publish")
+        storage = hooked(LocalStorage, hook)(world.base)
+        with world.ca(storage=storage) as ca:
+            hook.action = fail(StorageError("injected"))
+            with pytest.raises(StorageError, match="injected"):
+                ca.issue_certificate(leaf("late"), "x")
+            assert len(world.staged()) == 1
+            assert ca.backup(archive).without_files == 0
+        folder = world.folder / "new"
+        restored(archive, folder).close()
+        assert check_restored(folder) == {"Test Root", "late"}
+
+    @pytest.mark.parametrize("uuid", [None, "same"])
+    def test_files_that_are_gone_when_their_turn_comes(
+        self, world: World, archive: Path, uuid: str | None
+    ) -> None:
+        """Overwritten just after the snapshot: the old key is nowhere, so it is revoked."""
+        hook = Hook("export_rows", after=True)
+        with world.ca(db_handler=hooked(SyncDBHandler, hook)(world.url)) as ca:
+            old, _, _ = ca.issue_certificate(leaf("a"), "x", uuid)
+            hook.action = lambda: ca.issue_certificate(leaf("a"), "x", uuid, is_overwrite=True)
+            assert ca.backup(archive).without_files == 0
+        with world.manager(**elsewhere(world)) as new:
+            report = new.restore(archive)
+            new.open_ca()
+            [again] = report.revoked_again
+            assert (again.serial_number, again.reason) == (old.serial_number, CRLReason.SUPERSEDED)
+            assert new.get_certificate_status(old.serial_number) is CertificateStatus.REVOKED
+            new.issue_certificate(leaf("a"))
+
+
+OTHER = """
+import sys
+from tiny_ca import CertLifecycleManager, ClientConfig, LocalStorage, SyncDBHandler
+ca = CertLifecycleManager(LocalStorage(sys.argv[1]), db_handler=SyncDBHandler(sys.argv[2]))
+ca.open_ca()
+for n in range(100_000):
+    ca.issue_certificate(ClientConfig(common_name=f"n{n}", key_algorithm="p-256"), "other")
+    print(n + 1, flush=True)
+"""
+
+
+@contextmanager
+def _other_process(base: Path, url: str) -> Iterator[Callable[[], int]]:
+    command = [sys.executable, "-c", OTHER, base, url]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT)
+    try:
+        yield lambda: int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+class TestTheFile:
+    def test_is_the_owners_alone(self, manager: CertLifecycleManager, archive: Path) -> None:
+        manager.backup(archive)
+        assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+
+    def test_is_not_replaced_by_mistake(self, manager: CertLifecycleManager, archive: Path) -> None:
+        archive.write_text("another")
+        with pytest.raises(FileAlreadyExists):
+            manager.backup(archive)
+        assert archive.read_text() == "another"
+        manager.backup(str(archive), is_overwrite=True)
+        assert archive.stat().st_size > 1000
+
+    def test_keys_are_in_it_as_they_are_stored(self, world: World, archive: Path) -> None:
+        encryption = BestAvailableEncryption(b"passphrase")
+        storage = LocalStorage(world.base, base_encryption_algorithm=encryption)
+        with world.ca(storage=storage) as ca:
+            ca.backup(archive)
+        assert b"BEGIN ENCRYPTED PRIVATE KEY" in archive.read_bytes()
+        storage = LocalStorage(world.folder / "new/pki", base_encryption_algorithm=encryption)
+        restored(archive, world.folder / "new", storage=storage).close()
+
+    @pytest.mark.parametrize("method", ["export_rows", "export_folder", "export_crls"])
+    def test_a_failure_leaves_nothing(self, world: World, archive: Path, method: str) -> None:
+        hook = Hook(method)
+        error = RegistryError("injected") if method == "export_rows" else StorageError("injected")
+        options: dict[str, Any] = (
+            {"db_handler": hooked(SyncDBHandler, hook)(world.url)}
+            if method == "export_rows"
+            else {"storage": hooked(LocalStorage, hook)(world.base)}
+        )
+        with world.ca(**options) as ca:
+            before = world.tree()
+            archive.write_text("the last one")
+            hook.action = fail(error)
+            with pytest.raises(type(error), match="injected"):
+                ca.backup(archive, is_overwrite=True)
+            assert archive.read_text() == "the last one"
+            assert world.tree() == before | {archive.name}
+            ca.backup(archive, is_overwrite=True)
+
+    def test_a_folder_that_is_not_there(self, manager: CertLifecycleManager, archive: Path) -> None:
+        with pytest.raises(StorageError):
+            manager.backup(archive / "missing/backup.tar")
+        with pytest.raises(StorageError):
+            manager.restore(archive)
+
+    def test_files_that_are_lost_are_said_to_be(
+        self, world: World, archive: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with world.ca() as ca:
+            ca.issue_certificate(leaf("a"), uuid_str="lost")
+            LocalStorage(world.base).delete_certificate_folder("lost")
+            assert ca.backup(archive).without_files == 1
+        assert "1 valid certificates have no files" in caplog.text
+
+
+class TestWhatCanNotBeCopied:
+    def test_without_a_registry(self, world: World, archive: Path) -> None:
+        manager = CertLifecycleManager(LocalStorage(world.base))
+        for call in (manager.backup, manager.restore):
+            with pytest.raises(DBNotInitedError):
+                call(archive)
+
+    def test_without_files(self, world: World, archive: Path) -> None:
+        with world.manager(storage=NoStorage()) as ca:
+            ca.create_self_signed_ca(ROOT_CONFIG)
+            assert ca.backup(archive).without_files == 0
+        with world.manager(**{**elsewhere(world), "storage": NoStorage()}) as new:
+            assert new.restore(archive).manifest.certificates == 1
+
+    def test_files_go_nowhere(
+        self, manager: CertLifecycleManager, world: World, archive: Path
+    ) -> None:
+        manager.backup(archive)
+        with world.manager(**{**elsewhere(world), "storage": NoStorage()}) as new:
+            with pytest.raises(StorageError, match="NoStorage"):
+                new.restore(archive)
+            assert rows_of(new) == {"certificates": []}
+
+    def test_ports(self, world: World) -> None:
+        assert isinstance(TarArchives(), Archives)
+        for registry in (MemoryRegistry(), SyncDBHandler("sqlite://")):
+            assert isinstance(registry, BackupRegistry)
+        for storage in (MemoryStorage(), LocalStorage(world.base), NoStorage()):
+            assert isinstance(storage, BackupStorage)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.xdist_group("postgresql")
+def test_rows_come_in_pages(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, archive: Path
+) -> None:
+    place = Place(kind, tmp_path / "old", lambda: request.getfixturevalue("postgresql"))
+    with place.manager() as manager:
+        registry, ca = manager._services.registry, SampleCA()
+        registry.reserve([ca.reservation(n, f"n{n}") for n in range(1, 2502)])
+        pages: list[int] = []
+        registry.export_rows(lambda _, rows: pages.append(len(rows)))
+        assert pages == [1, 1000, 1000, 501]
+        assert manager.backup(archive).certificates == 2501
