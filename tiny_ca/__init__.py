@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
+    from tiny_ca.domain.backup import BackupManifest, RestoreReport, RevokedAgain
     from tiny_ca.domain.errors import TinyCAError
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.plan import PublicationURLs
@@ -61,6 +62,7 @@ _HOMES = {
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
+    "tiny_ca.domain.backup": ("BackupManifest", "RestoreReport", "RevokedAgain"),
     "tiny_ca.domain.errors": ("TinyCAError",),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
@@ -77,6 +79,7 @@ __all__ = [
     "AsyncCertLifecycleManager",
     "AsyncDBHandler",
     "AsyncLocalStorage",
+    "BackupManifest",
     "BaseDB",
     "BaseStorage",
     "CAConfig",
@@ -100,7 +103,9 @@ __all__ = [
     "NoRegistry",
     "NoStorage",
     "PublicationURLs",
+    "RestoreReport",
     "RevokeStatus",
+    "RevokedAgain",
     "SeededEntropy",
     "SerialGenerator",
     "SerialWithEncoding",

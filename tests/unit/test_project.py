@@ -36,6 +36,14 @@ def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     python("-c", block, cwd=tmp_path)
 
 
+def test_the_code_of_the_page_on_backups_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs/backup.md").read_text()
+    [block] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    quiet = "import logging; logging.getLogger('tiny_ca').setLevel('ERROR')"
+    printed = python("-c", f"{quiet}\n{block}", cwd=tmp_path)
+    assert "was unknown in the backup: revoked" in printed
+
+
 WITHOUT_EXTRAS = """
 import sys
 for name in ("aiosqlite", "greenlet", "psycopg"):
