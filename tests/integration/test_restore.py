@@ -1,5 +1,6 @@
 """A backup is restored into nothing, whole or not at all, and undoes no revocation."""
 
+import errno
 import io
 import json
 import os
@@ -7,7 +8,9 @@ import shutil
 import tarfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,9 @@ from tiny_ca import (
     MemoryStorage,
     SyncDBHandler,
 )
-from tiny_ca.domain.errors import BackupError, NotEmpty, TinyCAError
+from tiny_ca.adapters.outbound.storage import files
+from tiny_ca.application.archive_format import Tally, dump_manifest, load_manifest
+from tiny_ca.domain.errors import BackupError, NotEmpty, StorageError, TinyCAError
 
 
 @pytest.fixture
@@ -139,6 +144,32 @@ def _manifest(**changes: object) -> Callable[[Members], None]:
     return change
 
 
+def _sealed(change: Callable[[Members], object]) -> Callable[[Members], None]:
+    """Let the manifest agree: whoever writes an archive can make its digests too."""
+
+    def run(members: Members) -> None:
+        change(members)
+        tally = Tally()
+        for one, data in members[:-1]:
+            is_rows = one.name.startswith("registry/")
+            tally.add(one.name, data, data.count(b"\n") if is_rows else 1)
+        one, data = members[-1]
+        manifest = replace(load_manifest(data), parts=tally.parts())
+        members[-1] = one, dump_manifest(manifest)
+
+    return run
+
+
+def _row(table: str, **changes: object) -> Callable[[Members], None]:
+    def change(members: Members) -> None:
+        place = next(n for n, (one, _) in enumerate(members) if f"/{table}/" in one.name)
+        one, data = members[place]
+        first, rest = data.split(b"\n", 1)
+        members[place] = one, json.dumps(json.loads(first) | changes).encode() + b"\n" + rest
+
+    return change
+
+
 TAMPERING: dict[str, Callable[[Members], object]] = {
     "a row": _flip("registry/certificates/"),
     "an issuer": _flip("registry/certificate_issuers/"),
@@ -153,11 +184,19 @@ TAMPERING: dict[str, Callable[[Members], object]] = {
     "the manifest is no manifest": lambda members: members.append((members.pop()[0], b"[]")),
     "another format": _manifest(format=2),
     "another schema": _manifest(revision="9999"),
-    "up and out": _member("folders/../../x"),
-    "absolute": _member("/etc/x"),
-    "a hidden folder": _member("folders/.staging/uuid/x"),
-    "beside the folders": _member("x"),
-    "no table's": _member("registry/x.jsonl"),
+    "up and out": _sealed(_member("folders/../../x")),
+    "absolute": _sealed(_member("/etc/x")),
+    "a hidden folder": _sealed(_member("folders/.staging/uuid/x")),
+    "into the base folder": _sealed(_member("folders/x")),
+    "beside the folders": _sealed(_member("x")),
+    "no table's": _sealed(_member("registry/x.jsonl")),
+    "a table that nobody has": _sealed(_member("registry/x/1.jsonl", b"{}\n")),
+    "a column that nobody has": _sealed(_row("certificates", x=1)),
+    "a time that is none": _sealed(_row("certificates", not_after="soon")),
+    "a number that is none": _sealed(_row("certificates", serial_number="one")),
+    "no JSON": _sealed(_member("registry/certificates/1.jsonl", b"{\n")),
+    "no row": _sealed(_member("registry/certificates/1.jsonl", b"[]\n")),
+    "no CRL": _sealed(_member("crls/x.pem", b"x")),
     "a link": _member("folders/a/b", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
     "a hard link": _member("folders/a/b", type=tarfile.LNKTYPE, linkname="manifest.json"),
     "a device": _member("folders/a/b", type=tarfile.CHRTYPE),
@@ -178,7 +217,7 @@ class TestADamagedArchive:
             with pytest.raises(BackupError):
                 new.restore(archive)
             assert rows_of(new) == {"certificates": []}
-        assert not (world.folder / "new").exists()
+        assert not list((world.folder / "new").glob("*"))
 
     @pytest.mark.parametrize("what", TAMPERING)
     def test_is_refused(self, world: World, sound: Path, what: str) -> None:
@@ -274,6 +313,37 @@ def test_a_killed_one_is_in_nobodys_way(world: World, archive: Path) -> None:
         with pytest.raises(NotEmpty):
             manager.restore(archive)
         assert not any(manager.recover(timedelta(0)))
+
+
+def full_at(number: int) -> Callable[..., None]:
+    calls = count(1)
+
+    def write(*arguments: Any) -> None:
+        if next(calls) == number:
+            raise OSError(errno.ENOSPC, "No space left on device", "leaf.key")
+        files.write_new(*arguments)
+
+    return write
+
+
+def test_a_full_disk_leaves_nothing(
+    world: World, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next attempt works."""
+    with world.ca() as ca:
+        ca.issue_certificate(leaf())
+        ca.backup(archive)
+    with world.manager(**elsewhere(world)) as new:
+        for number in range(1, 6):
+            with monkeypatch.context() as patched:
+                patched.setattr(
+                    "tiny_ca.adapters.outbound.storage.backup.write_new", full_at(number)
+                )
+                with pytest.raises(StorageError, match="No space"):
+                    new.restore(archive)
+            assert not list((world.folder / "new").glob("*"))
+            assert rows_of(new) == {"certificates": []}
+        assert new.restore(archive).manifest.certificates == 2
 
 
 @pytest.mark.anyio

@@ -142,16 +142,25 @@ def _carry_out(
             # Once more: another process may have restored since the first look.
             storage.check_empty()
             _stage(plan.archive, files, crls)
-            registry.import_rows(plan.pages())
+            try:
+                registry.import_rows(plan.pages())
+            except (BackupError, NotEmpty):
+                # After another error the rows may be there, and want their files.
+                files.discard()
+                raise
         files.publish()
 
 
 def _stage(archive: ArchiveReader, files: Restoration, crls: dict[str, bytes]) -> None:
-    for name, data in archive.members():
-        part, _, rest = name.partition("/")
-        if part == FOLDERS or (part == CRLS and rest in crls):
-            files.add(rest, data)
-    files.make_ready()
+    try:
+        for name, data in archive.members():
+            part, _, rest = name.partition("/")
+            if part == FOLDERS or (part == CRLS and rest in crls):
+                files.add(rest, data)
+        files.make_ready()
+    except BaseException:
+        files.discard()
+        raise
 
 
 def _is_imported(services: Services, content: _Content) -> bool:

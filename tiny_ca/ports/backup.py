@@ -60,6 +60,10 @@ class Restoration(Protocol):
         """Make what was added durable."""
         ...
 
+    def discard(self) -> None:
+        """Remove what was added."""
+        ...
+
     def publish(self) -> None:
         """Move every file to where it belongs; going on after a crash ends the same."""
         ...

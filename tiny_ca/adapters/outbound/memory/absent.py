@@ -153,6 +153,9 @@ class _NoRestoration:
     def make_ready(self) -> None:
         """Do nothing."""
 
+    def discard(self) -> None:
+        """Do nothing."""
+
     def publish(self) -> None:
         """Do nothing."""
 

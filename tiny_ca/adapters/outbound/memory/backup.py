@@ -159,6 +159,10 @@ class MemoryRestoration:
     def make_ready(self) -> None:
         """Do nothing: memory is never durable."""
 
+    def discard(self) -> None:
+        """Forget the files."""
+        self._files.clear()
+
     def publish(self) -> None:
         """Make everything visible."""
         self._publish(self._files)

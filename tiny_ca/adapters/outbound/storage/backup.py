@@ -161,6 +161,11 @@ class LocalRestoration:
                 sync_folder(Path(folder))
             move_into_place(self._growing, self._whole)
 
+    def discard(self) -> None:
+        """Remove the tree."""
+        with storage_errors("Removing files"):
+            remove(self._base / _RESTORING)
+
     def publish(self) -> None:
         """Move everything into place, CRLs last, and remove what is left."""
         with storage_errors("Restoring files"):
