@@ -26,6 +26,7 @@ from tiny_ca import (
     MemoryStorage,
     SyncDBHandler,
 )
+from tiny_ca.adapters.outbound.storage import backup as restoring
 from tiny_ca.adapters.outbound.storage import files
 from tiny_ca.application.archive_format import Tally, dump_manifest, load_manifest
 from tiny_ca.domain.errors import BackupError, NotEmpty, StorageError, TinyCAError
@@ -79,6 +80,25 @@ class TestOnlyIntoNothing:
             with pytest.raises(NotEmpty, match="already"):
                 new.restore(archive)
             assert tree(world.folder / "new") == before
+
+    def test_a_registry_that_is_filled_meanwhile(self, world: World, archive: Path) -> None:
+        """It is looked at once more in the transaction that writes."""
+        options = elsewhere(world)
+        with world.ca() as ca:
+            ca.backup(archive)
+
+        def fill() -> None:
+            handler = SyncDBHandler(f"sqlite:///{world.folder / 'new.db'}")
+            with CertLifecycleManager(MemoryStorage(), db_handler=handler) as other:
+                other.create_self_signed_ca(ROOT_CONFIG)
+
+        hook = Hook("check_empty", after=True, action=fill)
+        options["storage"] = hooked(LocalStorage, hook)(world.folder / "new")
+        with world.manager(**options) as new:
+            with pytest.raises(NotEmpty, match="rows"):
+                new.restore(archive)
+            assert len(rows_of(new)["certificates"]) == 1
+        assert not list((world.folder / "new").glob("*"))
 
     def test_two_at_once(self, world: World, archive: Path, db_url: str) -> None:
         """One of them does it, on both databases."""
@@ -318,10 +338,10 @@ def test_a_killed_one_is_in_nobodys_way(world: World, archive: Path) -> None:
 def full_at(number: int) -> Callable[..., None]:
     calls = count(1)
 
-    def write(*arguments: Any) -> None:
+    def write(*arguments: Any, **options: Any) -> None:
         if next(calls) == number:
             raise OSError(errno.ENOSPC, "No space left on device", "leaf.key")
-        files.write_new(*arguments)
+        files.write_new(*arguments, **options)
 
     return write
 
@@ -336,14 +356,48 @@ def test_a_full_disk_leaves_nothing(
     with world.manager(**elsewhere(world)) as new:
         for number in range(1, 6):
             with monkeypatch.context() as patched:
-                patched.setattr(
-                    "tiny_ca.adapters.outbound.storage.backup.write_new", full_at(number)
-                )
+                patched.setattr(restoring, "write_new", full_at(number))
                 with pytest.raises(StorageError, match="No space"):
                     new.restore(archive)
             assert not list((world.folder / "new").glob("*"))
             assert rows_of(new) == {"certificates": []}
         assert new.restore(archive).manifest.certificates == 2
+
+
+def test_all_is_durable_before_it_counts(
+    world: World, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file and folder is synced before the tree is whole, and that before the rows."""
+    with world.ca() as ca:
+        ca.issue_certificate(leaf(), "a/b")
+        ca.generate_crl()
+        ca.backup(archive)
+    base, done = world.folder / "new", []
+    fsync, rename = os.fsync, os.rename
+
+    def record_sync(descriptor: int) -> None:
+        fsync(descriptor)
+        done.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    def record_rename(source: Path, destination: Path) -> None:
+        rename(source, destination)
+        done.append(f"renamed {Path(destination).name}")
+
+    hook = Hook("import_rows", action=lambda: done.append("rows"))
+    options = elsewhere(world)
+    options["db_handler"] = hooked(SyncDBHandler, hook)(f"sqlite:///{world.folder / 'new.db'}")
+    with world.manager(**options) as new, monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", record_sync)
+        patched.setattr(os, "rename", record_rename)
+        new.restore(archive)
+    whole = next(n for n, one in enumerate(done) if one.startswith("renamed ready-"))
+    assert whole < done.index("rows")
+    assert str(base / ".restoring") in done[whole : done.index("rows")]
+    before = [Path(one) for one in done[:whole]]
+    (growing,) = {path.parent for path in before if path.name == "crl.pem"}
+    synced = {p.relative_to(growing).as_posix() for p in before if p.is_relative_to(growing)}
+    folders = {path.relative_to(base).as_posix() for path in base.rglob("*") if path.is_dir()}
+    assert set(tree(base)) | folders | {"."} <= synced
 
 
 @pytest.mark.anyio

@@ -9,13 +9,14 @@ from cryptography import x509
 
 from tiny_ca.adapters.outbound.storage.base import Serializer
 from tiny_ca.adapters.outbound.storage.files import (
+    OWNER_ONLY,
     PUBLIC,
     locked,
     make_folders,
     move_into_place,
     remove,
     storage_errors,
-    sync_folder,
+    sync_tree,
     write_new,
 )
 from tiny_ca.domain.errors import NotEmpty
@@ -150,15 +151,14 @@ class LocalRestoration:
             if not destination.parent.exists():
                 destination.parent.mkdir(mode=0o700, parents=True)
             is_crl = destination.parent == self._growing
-            write_new(destination, data, *((PUBLIC,) if is_crl else ()))
+            write_new(destination, data, PUBLIC if is_crl else OWNER_ONLY, sync=False)
 
     def make_ready(self) -> None:
-        """Sync every folder of the tree, and rename it."""
+        """Sync the tree, and rename it."""
         with storage_errors("Restoring files"):
             if not self._is_begun:
                 self._begin()
-            for folder, _, _ in os.walk(self._growing):
-                sync_folder(Path(folder))
+            sync_tree(self._growing)
             move_into_place(self._growing, self._whole)
 
     def discard(self) -> None:
