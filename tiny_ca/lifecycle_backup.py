@@ -77,7 +77,7 @@ class BackupOperations:
         )
         for one in report.revoked_again:
             self._logger.warning(
-                "The backup is older than a CRL: %d was %s in it, and is revoked (%s) since %s",
+                "%d was %s in the backup, which is older; it stays revoked (%s) since %s",
                 one.serial_number,
                 one.was.value,
                 one.reason.value,

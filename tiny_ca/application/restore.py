@@ -127,11 +127,11 @@ def _carry_out(
     plan: _Plan,
     crls: dict[str, bytes],
 ) -> None:
-    is_imported = _is_imported(services, plan.content)
-    if not is_imported:
+    if not _is_imported(services, plan.content):
         registry.check_empty()
-        storage.check_empty()
     with storage.restoration(plan.name) as files:
+        # Asked again: whoever had the storage before us may have died in the middle.
+        is_imported = _is_imported(services, plan.content)
         if is_imported and not files.is_ready:
             raise NotEmpty("The registry holds this backup already: nothing was restored.")
         if is_imported:
@@ -139,7 +139,6 @@ def _carry_out(
                 # Only what would have been corrected is asked for.
                 pass
         else:
-            # Once more: another process may have restored since the first look.
             storage.check_empty()
             _stage(plan.archive, files, crls)
             try:
