@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Timer
 from typing import Any
 
 import pytest
 from cryptography import x509
 from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
 from tests.regression.world import PROJECT, ROOT_CONFIG, leaf
 from tiny_ca import (
@@ -165,6 +166,31 @@ class TestInEveryOrder:
         with pytest.raises(NotUniqueCertOwner):
             ca.issue_certificate(leaf())
         assert ca.verify_certificate(ca.rotate_certificate(old.serial_number, leaf())[0])
+
+    @pytest.mark.parametrize("is_committed", [False, True])
+    def test_revoked_in_a_transaction_that_is_open_yet(
+        self, make: Any, db_url: str, is_committed: bool
+    ) -> None:
+        """The rotation waits for its end, and goes by what it was."""
+        ca, other = make(), make()
+        old, _, _ = ca.issue_certificate(leaf())
+        engine = create_engine(db_url)
+        with Session(engine) as session:
+            end = Timer(0.3, session.commit if is_committed else session.rollback)
+
+            def revoke() -> None:
+                assert other.revoke_certificate(old.serial_number, COMPROMISED, within=session)
+                end.start()
+
+            interleave(ca, "commit", False, revoke)
+            if is_committed:
+                with pytest.raises(ValidationCertError):
+                    ca.rotate_certificate(old.serial_number, leaf())
+            else:
+                ca.rotate_certificate(old.serial_number, leaf())
+            end.join()
+        engine.dispose()
+        assert check(db_url, "a.internal", successors=not is_committed) is not is_committed
 
     def test_rotated_just_before_it_is_revoked(self, make: Any, db_url: str) -> None:
         ca, other = make(), make()
