@@ -119,19 +119,19 @@ def test_rows_are_of_one_moment(db_url: str, handler: Callable[[str], Any]) -> N
     ca, other = SampleCA(), SyncDBHandler(db_url)
     ca.issue(other, 1, "a")
     other.next_crl_number(ca.issuer_id)
-    found: list[Any] = []
+    found: dict[str, list[Any]] = {}
 
     def write(table: str, rows: Any) -> None:
         if not found:
             ca.issue(other, 2, "b")
             other.revoke(1, CRLReason.SUPERSEDED, NOW)
-        found.extend(rows)
+        found.setdefault(table, []).extend(rows)
 
     registry = handler(db_url)
     getattr(registry, "blocking", registry).export_rows(write)
-    issuer, *certificates = found
-    assert issuer["drawn_crl_number"] == 1
-    assert [(row["serial_number"], row["status"]) for row in certificates] == [("1", "valid")]
+    assert [row["drawn_crl_number"] for row in found["certificate_issuers"]] == [1]
+    certificates = [(row["serial_number"], row["status"]) for row in found["certificates"]]
+    assert certificates == [("1", "valid")]
     for one in (registry, other):
         one.close()
 
@@ -272,6 +272,10 @@ def test_rows_come_in_pages(
         registry, ca = manager._services.registry, SampleCA()
         registry.reserve([ca.reservation(n, f"n{n}") for n in range(1, 2502)])
         pages: list[int] = []
-        registry.export_rows(lambda _, rows: pages.append(len(rows)))
-        assert pages == [1, 1000, 1000, 501]
+
+        def write(table: str, rows: Any) -> None:
+            pages.extend([len(rows)] * (table == "certificates"))
+
+        registry.export_rows(write)
+        assert pages == [1000, 1000, 501]
         assert manager.backup(archive).certificates == 2501

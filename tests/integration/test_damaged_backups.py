@@ -120,6 +120,7 @@ TAMPERING: dict[str, Callable[[Members], object]] = {
     "no table's": _sealed(_member("registry/x.jsonl")),
     "a table that nobody has": _sealed(_member("registry/x/1.jsonl", b"{}\n")),
     "a column that nobody has": _sealed(_row("certificates", x=1)),
+    "no CRL number": _sealed(_row("certificate_issuers", drawn_crl_number=None)),
     "a time that is none": _sealed(_row("certificates", not_after="soon")),
     "a number that is none": _sealed(_row("certificates", serial_number="one")),
     "no JSON": _sealed(_member("registry/certificates/1.jsonl", b"{\n")),

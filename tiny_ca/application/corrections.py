@@ -6,6 +6,7 @@ from typing import Any
 
 from tiny_ca.application.newer_crls import NewerCRL
 from tiny_ca.domain.backup import RevokedAgain, Row
+from tiny_ca.domain.errors import BackupError
 from tiny_ca.domain.records import CertificateStatus, CRLEntry
 from tiny_ca.domain.revocation import CRLReason, Revocation, revoke
 from tiny_ca.domain.serial import CertType, parse_serial_number
@@ -27,12 +28,11 @@ class Corrections:
         self._newer = newer
         self._skip = skip
         # Later CRLs know better, and all know better than the backup itself.
-        self._entries = dict(revoked)
+        self._unknown = dict(revoked)
         for issuer_id, crls in newer.items():
             for crl in crls:
                 for entry in crl.entries():
-                    self._entries[issuer_id, entry.serial_number] = entry
-        self._unknown = dict(self._entries)
+                    self._unknown[issuer_id, entry.serial_number] = entry
         self._missing_issuers = set(newer)
         self.revoked_again: list[RevokedAgain] = []
 
@@ -55,9 +55,14 @@ class Corrections:
             yield CERTIFICATES, self._new_certificates()
 
     def _corrected(self, table: str, row: dict[str, Any]) -> Row:
-        if table == CERTIFICATES:
-            return self._certificate(row)
-        return self._issuer(row) if table == ISSUERS else row
+        try:
+            if table == CERTIFICATES:
+                return self._certificate(row)
+            return self._issuer(row) if table == ISSUERS else row
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackupError(
+                f"A row of {table} in the archive can't be read: {error!r}"
+            ) from error
 
     def _certificate(self, row: dict[str, Any]) -> Row:
         key = row["issuer_id"], int(row["serial_number"])
@@ -103,6 +108,7 @@ class Corrections:
             self.revoked_again.append(RevokedAgain(issuer_id, entry, CertificateStatus.UNKNOWN))
             cert_type, name = parse_serial_number(serial_number)
             date = entry.revocation_date.isoformat()
+            ends = [crl.not_after for crl in self._newer.get(issuer_id, ())]
             rows.append(
                 {
                     "serial_number": str(serial_number),
@@ -111,7 +117,7 @@ class Corrections:
                     "cert_type": (cert_type or CertType.DEVICE).value,
                     "not_before": date,
                     # When it ends is not known; nothing outlives its issuer.
-                    "not_after": max(c.not_after for c in self._newer[issuer_id]).isoformat(),
+                    "not_after": max(ends, default=entry.revocation_date).isoformat(),
                     "created_at": date,
                     **_revoked(entry),
                 }
