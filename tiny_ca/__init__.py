@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
+    from tiny_ca.domain.backup import BackupManifest, RestoreReport, RevokedAgain
     from tiny_ca.domain.catalogue import BulkRevocation
     from tiny_ca.domain.errors import StillNeeded, TinyCAError
     from tiny_ca.domain.keys import KeyAlgorithm
@@ -65,6 +66,7 @@ _HOMES = {
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
     "tiny_ca.domain.catalogue": ("BulkRevocation",),
+    "tiny_ca.domain.backup": ("BackupManifest", "RestoreReport", "RevokedAgain"),
     "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.paths": ("Conformance",),
@@ -83,6 +85,7 @@ __all__ = [
     "AsyncCertLifecycleManager",
     "AsyncDBHandler",
     "AsyncLocalStorage",
+    "BackupManifest",
     "BaseDB",
     "BaseStorage",
     "BulkRevocation",
@@ -109,7 +112,9 @@ __all__ = [
     "NoRegistry",
     "NoStorage",
     "PublicationURLs",
+    "RestoreReport",
     "RevokeStatus",
+    "RevokedAgain",
     "SeededEntropy",
     "SerialGenerator",
     "SerialWithEncoding",

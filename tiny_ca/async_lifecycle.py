@@ -152,6 +152,8 @@ class AsyncCertLifecycleManager:
     delete_certificate = _awaited(CertLifecycleManager.delete_certificate)
     revoke_many = _awaited(CertLifecycleManager.revoke_many)
     verify_chain = _awaited(CertLifecycleManager.verify_chain)
+    backup = _awaited(CertLifecycleManager.backup)
+    restore = _awaited(CertLifecycleManager.restore)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "AmbiguousSerialNumber",
+    "BackupError",
     "CertNotFound",
     "DBNotInitedError",
     "ErrorLoadCert",
@@ -24,6 +25,7 @@ __all__ = [
     "InvalidRevocationReason",
     "IsNotFile",
     "MalformedDER",
+    "NotEmpty",
     "NotExistCertFile",
     "NotOnHold",
     "NotUniqueCertOwner",
@@ -112,6 +114,10 @@ class MalformedDER(TinyCAError, ValueError):
     """The octets are not DER (X.690), or not of the type that was expected."""
 
 
+class NotEmpty(InvalidRequest):
+    """A backup is restored into an empty registry and folder only; nothing was written."""
+
+
 class InvalidRangeTimeCertificate(TinyCAError):
     """The validity period is empty, over, naive, or outside what X.509 can express."""
 
@@ -198,6 +204,10 @@ class FileAlreadyExists(StorageError):
         super().__init__(
             f"{path_save_cert} exists: choose another name, or pass is_overwrite=True."
         )
+
+
+class BackupError(TinyCAError):
+    """The archive is damaged, not one of ours, or not for this version; nothing was restored."""
 
 
 class SigningError(TinyCAError):

@@ -2,6 +2,7 @@
 
 from tiny_ca.lifecycle.answering import Answering
 from tiny_ca.lifecycle.authorities import Authorities
+from tiny_ca.lifecycle.backing_up import BackingUp
 from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
@@ -12,7 +13,7 @@ __all__ = ["CertLifecycleManager"]
 
 
 class CertLifecycleManager(
-    Authorities, Issuing, Revoking, Answering, Verifying, Catalogue, Exporting
+    Authorities, Issuing, Revoking, Answering, Verifying, Catalogue, Exporting, BackingUp
 ):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 

@@ -1,6 +1,6 @@
 """`ports.registry.Registry` over anything that can run a function on a connection."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Protocol, TypeVar
@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from tiny_ca.adapters.outbound.db import queries, transactions
+from tiny_ca.adapters.outbound.db import backup, queries, transactions
 from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.engine import registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
+from tiny_ca.adapters.outbound.db.schema import REVISION
+from tiny_ca.domain.backup import Row
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
@@ -208,6 +210,23 @@ class SQLRegistry(SQLCatalogue):
         return self._write(
             partial(transactions.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap)
         )
+
+    @property
+    def revision(self) -> str | None:
+        """The schema's revision."""
+        return REVISION
+
+    def export_rows(self, write: Callable[[str, Sequence[Row]], object]) -> None:
+        """Call *write* with the rows of every table, all of one moment."""
+        self._read(partial(backup.export_rows, write=write))
+
+    def check_empty(self) -> None:
+        """Raise `NotEmpty` if any table has a row."""
+        self._read(backup.check_empty)
+
+    def import_rows(self, pages: Iterable[tuple[str, Sequence[Row]]]) -> None:
+        """Write all rows, in one transaction, or raise `NotEmpty` or `BackupError`."""
+        self._write(partial(backup.import_rows, pages=pages))
 
 
 def _connection_of(within: object) -> Connection:

@@ -1,6 +1,7 @@
 """Null objects: a manager without a registry, or without files."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -198,6 +199,39 @@ class NoStorage:
     def stage_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> "_UnwrittenFile":
         """Keep nothing."""
         return _UnwrittenFile(Path(f"{file_name}.pem"))
+
+    def export_folder(self, location: Location, serial_number: int) -> dict[str, bytes]:
+        """Give no files, though none is missing."""
+        return {}
+
+    def export_crls(self) -> Iterator[tuple[str, bytes]]:
+        """Give nothing."""
+        return iter(())
+
+    def check_empty(self) -> None:
+        """Do nothing: there is never anything."""
+
+    @contextmanager
+    def restoration(self, name: str) -> Iterator["_NoRestoration"]:
+        """Take no files."""
+        yield _NoRestoration()
+
+
+class _NoRestoration:
+    is_ready = False
+
+    def add(self, path: str, data: bytes) -> None:
+        """Raise `StorageError`: a certificate's files must not get lost."""
+        raise StorageError(f"The backup holds {path}, and the manager was made with NoStorage.")
+
+    def make_ready(self) -> None:
+        """Do nothing."""
+
+    def discard(self) -> None:
+        """Do nothing."""
+
+    def publish(self) -> None:
+        """Do nothing."""
 
 
 class _UnwrittenFile:

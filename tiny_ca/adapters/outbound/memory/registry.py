@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.adapters.outbound.memory.backup import MemoryRows
 from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
@@ -46,7 +47,7 @@ class _IssuerState:
     published: CRLStamp | None = None
 
 
-class MemoryRegistry(MemoryCatalogue):
+class MemoryRegistry(MemoryCatalogue, MemoryRows):
     """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
 
     def __init__(self) -> None:
@@ -348,14 +349,17 @@ class MemoryRegistry(MemoryCatalogue):
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""
         with self._lock:
-            state = self._issuers.setdefault(issuer_id, _IssuerState())
+            state = self._state(issuer_id)
             state.drawn += 1
             return state.drawn
+
+    def _state(self, issuer_id: str) -> _IssuerState:
+        return self._issuers.setdefault(issuer_id, _IssuerState())
 
     def publish_crl(self, issuer_id: str, stamp: CRLStamp, swap: Callable[[], object]) -> bool:
         """Call *swap* and record *stamp*, unless a higher number was published."""
         with self._lock:
-            state = self._issuers.setdefault(issuer_id, _IssuerState())
+            state = self._state(issuer_id)
             if state.published is not None and state.published.number >= stamp.number:
                 return False
             swap()

@@ -1,8 +1,9 @@
 """`MemoryStorage`: files in dictionaries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import RLock
 from typing import Any
 
@@ -14,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tiny_ca.domain.errors import FileAlreadyExists, StorageError
+from tiny_ca.adapters.outbound.memory.backup import MemoryRestoration
+from tiny_ca.domain.errors import FileAlreadyExists, NotEmpty, StorageError
 from tiny_ca.domain.records import Location
 from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
@@ -147,6 +149,47 @@ class MemoryStorage:
         with self._lock:
             self.crls[file_name] = crl
         return Path(f"{file_name}.pem")
+
+    def export_folder(self, location: Location, serial_number: int) -> dict[str, bytes] | None:
+        """Give the files of a certificate by name; `None` if they are gone."""
+        with self._lock:
+            found = [self._folders.get(_path(location), {})]
+            if location.uuid in self._staged:
+                _, place, files = self._staged[location.uuid]
+                found.append({f"{place.file_name}{suffix}": data for suffix, data in files.items()})
+        for named in found:
+            for name, data in named.items():
+                if name.endswith(".pem"):
+                    certificate = x509.load_pem_x509_certificate(data)
+                    if certificate.serial_number == serial_number:
+                        return dict(named)
+        return None
+
+    def export_crls(self) -> Iterator[tuple[str, bytes]]:
+        """Give the published CRLs, PEM."""
+        with self._lock:
+            crls = dict(self.crls)
+        for name, crl in crls.items():
+            yield f"{name}.pem", crl.public_bytes(Encoding.PEM)
+
+    def check_empty(self) -> None:
+        """Raise `NotEmpty` if there is a folder."""
+        with self._lock:
+            if self._folders or self._staged:
+                raise NotEmpty("The storage has folders: restore into a new one.")
+
+    @contextmanager
+    def restoration(self, name: str) -> Iterator[MemoryRestoration]:
+        """Begin a restoration; none survives its process."""
+        with self._lock:
+            yield MemoryRestoration(self._restore)
+
+    def _restore(self, files: Mapping[PurePosixPath, bytes]) -> None:
+        for path, data in files.items():
+            if len(path.parts) == 1:
+                self.crls[path.stem] = x509.load_pem_x509_crl(data)
+            else:
+                self._folders.setdefault(Path(path.parent), {})[path.name] = data
 
 
 class _StagedCRL:
