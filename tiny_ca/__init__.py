@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
     from tiny_ca.domain.errors import TinyCAError
+    from tiny_ca.domain.events import Event, EventKind
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.plan import PublicationURLs
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
@@ -62,6 +63,7 @@ _HOMES = {
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
     "tiny_ca.domain.errors": ("TinyCAError",),
+    "tiny_ca.domain.events": ("Event", "EventKind"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
@@ -91,6 +93,8 @@ __all__ = [
     "CertificateStatus",
     "ClientConfig",
     "Container",
+    "Event",
+    "EventKind",
     "ICALoader",
     "KeyAlgorithm",
     "LocalStorage",

@@ -51,6 +51,8 @@ class Order:
     with_csr: bool = True
     predecessor: int | None = None
     retry_key: RetryKey | None = None
+    is_renewal: bool = False
+    """It keeps its predecessor's key."""
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
 
@@ -174,6 +176,7 @@ def _try_to_reserve(
             created_at=now,
             predecessor=order.predecessor,
             retry_key=order.retry_key,
+            is_renewal=order.is_renewal,
         )
         for order, plan in zip(orders, plans, strict=True)
     ]

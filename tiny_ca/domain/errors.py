@@ -30,6 +30,7 @@ __all__ = [
     "SigningError",
     "StorageError",
     "TinyCAError",
+    "UnknownSubscriber",
     "UnsafePath",
     "ValidationCertError",
     "ValidityShortened",
@@ -130,6 +131,14 @@ class ReservationLost(RegistryError):
 
 class IdempotencyKeyTaken(RegistryError):
     """A row with this idempotency key is there already; nothing was written."""
+
+
+class UnknownSubscriber(InvalidRequest):
+    """Nobody subscribed under this name, or they unsubscribed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no subscriber {name!r}: call subscribe first.")
+        self.name = name
 
 
 class IdempotencyConflict(InvalidRequest):

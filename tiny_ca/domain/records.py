@@ -75,6 +75,8 @@ class Reservation:
     predecessor: int | None = None
     """The serial number, of the same registry, that this certificate supersedes."""
     retry_key: RetryKey | None = None
+    is_renewal: bool = False
+    """It keeps its predecessor's key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from tiny_ca.lifecycle.answering import Answering
 from tiny_ca.lifecycle.authorities import Authorities
 from tiny_ca.lifecycle.issuing import Issuing
 from tiny_ca.lifecycle.revoking import Revoking
+from tiny_ca.lifecycle.telling import Telling
 
 __all__ = ["CertLifecycleManager"]
 
 
-class CertLifecycleManager(Authorities, Issuing, Revoking, Answering):
+class CertLifecycleManager(Authorities, Issuing, Revoking, Answering, Telling):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without

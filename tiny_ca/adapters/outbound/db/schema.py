@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     DateTime,
     Dialect,
@@ -21,9 +22,19 @@ from sqlalchemy import (
 
 from tiny_ca.domain.serial import CertType
 
-__all__ = ["REVISION", "UTCDateTime", "certificates", "issuers", "metadata", "version"]
+__all__ = [
+    "REVISION",
+    "UTCDateTime",
+    "certificates",
+    "deliveries",
+    "issuers",
+    "metadata",
+    "notices",
+    "subscribers",
+    "version",
+]
 
-REVISION = "0002"
+REVISION = "0004"
 """The newest migration in `migrations/versions`."""
 
 
@@ -106,5 +117,42 @@ def _partial_index(name: str, condition: str, *columns: str) -> None:
 _partial_index("ix_certificates_revoked", "status = 'revoked'", "issuer_id", "id")
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
+_partial_index("ix_certificates_ending", "status = 'valid'", "not_after")
+
+subscribers = Table(
+    "event_subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("lease_holder", String(32)),
+    Column("leased_until", UTCDateTime),
+)
+
+deliveries = Table(
+    "event_deliveries",
+    metadata,
+    # Never used again: a subscriber may remember which it has seen.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("subscriber_id", Integer, ForeignKey(subscribers.c.id), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("issuer_id", String(32), nullable=False),
+    # Empty for what happened to the issuer.
+    Column("serial_number", String(49), nullable=False),
+    Column("common_name", String(255)),
+    Column("occurred_at", UTCDateTime, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("retry_at", UTCDateTime),
+    Index(None, "subscriber_id", "id"),
+    Index(None, "subscriber_id", "issuer_id", "serial_number", "id"),
+    sqlite_autoincrement=True,
+)
+
+notices = Table(
+    "expiry_notices",
+    metadata,
+    Column("certificate_id", Integer, ForeignKey(certificates.c.id), primary_key=True),
+    Column("window_seconds", BigInteger, primary_key=True),
+)
 
 version = Table("tiny_ca_version", MetaData(), Column("version_num", String(32), primary_key=True))

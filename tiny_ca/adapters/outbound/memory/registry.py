@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from threading import RLock
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.adapters.outbound.memory.outbox import MemoryOutbox
+from tiny_ca.domain import events
 from tiny_ca.domain.errors import (
     IdempotencyKeyTaken,
     InvalidRequest,
@@ -26,7 +27,7 @@ from tiny_ca.domain.records import (
     CRLStamp,
     Reservation,
 )
-from tiny_ca.domain.revocation import CRLReason, owed_by_crl
+from tiny_ca.domain.revocation import CRLReason, Revocation, owed_by_crl
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
@@ -43,12 +44,11 @@ class _IssuerState:
     published: CRLStamp | None = None
 
 
-class MemoryRegistry:
-    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
+class MemoryRegistry(MemoryOutbox):
+    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry` and `Outbox`."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._rows: dict[_Key, CertificateRecord] = {}
+        super().__init__()
         self._claims: dict[str, _Key] = {}
         self._retry_keys: dict[str, _Key] = {}
         self._issuers: dict[str, _IssuerState] = {}
@@ -152,12 +152,15 @@ class MemoryRegistry:
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
         _refuse(within)
         with self._all_or_none():
-            for reservation, certificate in signed:
-                self._commit(reservation, certificate, at)
+            superseded = [
+                self._commit(reservation, certificate, at) for reservation, certificate in signed
+            ]
+            self._tell(events.issued(reservation, at) for reservation, _ in signed)
+            self._tell(superseded)
 
     def _commit(
         self, reservation: Reservation, certificate: x509.Certificate, at: datetime
-    ) -> None:
+    ) -> events.Event | None:
         with self._lock:
             key = reservation.issuer_id, reservation.serial_number
             row = self._rows.get(key)
@@ -165,16 +168,19 @@ class MemoryRegistry:
                 raise ReservationLost(
                     "The reservation was closed before its certificate was ready."
                 )
+            superseded = None
             if reservation.predecessor is not None:
                 predecessor = self.get_by_serial(reservation.predecessor)
                 if predecessor is None or predecessor.status is not CertificateStatus.VALID:
                     raise ValidationCertError("The certificate to replace is not valid by now.")
                 inherits = self._claims.get(row.common_name) == _key(predecessor)
                 self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
+                superseded = events.superseded(predecessor, row.serial_number, at)
                 if inherits:
                     self._claims[row.common_name] = key
             pem = certificate.public_bytes(Encoding.PEM).decode()
             self._rows[key] = replace(row, status=CertificateStatus.VALID, certificate_pem=pem)
+            return superseded
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row; false if it is not pending."""
@@ -224,8 +230,12 @@ class MemoryRegistry:
         )
         with self._lock:
             self._insert(row, at, claims=True)
+            place = row.issuer_id, row.serial_number, row.common_name
+            self._tell([events.registered(place, cert_type, row.not_after, at)])
 
-    def _write_revocation(self, row: CertificateRecord, reason: CRLReason, at: datetime) -> None:
+    def _write_revocation(
+        self, row: CertificateRecord, reason: CRLReason, at: datetime
+    ) -> Revocation:
         revocation = revoke_rule(row.revocation, reason, at)
         self._rows[_key(row)] = replace(
             row,
@@ -234,6 +244,7 @@ class MemoryRegistry:
             revocation_reason=revocation.reason,
         )
         self._give_up_claim(row)
+        return revocation
 
     def revoke(
         self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
@@ -243,7 +254,8 @@ class MemoryRegistry:
         with self._lock:
             row = self.get_by_serial(serial_number)
             if row is not None:
-                self._write_revocation(row, reason, at)
+                revocation = self._write_revocation(row, reason, at)
+                self._tell([events.revoked(row, revocation, at)])
             return row is not None
 
     def release(self, serial_number: int, at: datetime) -> bool:
@@ -256,6 +268,7 @@ class MemoryRegistry:
             if row.certificate_pem is None:
                 # It was put on hold before it was signed: there is nothing to be valid.
                 self._close(row)
+                self._tell([events.released(row, CertificateStatus.ABANDONED, at)])
                 return True
             self._free_expired_claim(row.common_name, at)
             self._claims.setdefault(row.common_name, _key(row))
@@ -265,6 +278,7 @@ class MemoryRegistry:
                 revocation_date=None,
                 revocation_reason=None,
             )
+            self._tell([events.released(row, CertificateStatus.VALID, at)])
             return True
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
@@ -313,6 +327,7 @@ class MemoryRegistry:
                 return False
             swap()
             state.published = stamp
+            self._tell([events.crl_published(issuer_id, stamp)])
             return True
 
 
