@@ -64,6 +64,8 @@ async def run_in_worker(
 
 def is_async(function: Callable[..., Any]) -> bool:
     """Whether a call of *function* has to be awaited, as it is declared."""
+    while isinstance(function, partial):
+        function = function.func
     return iscoroutinefunction(function) or iscoroutinefunction(
         getattr(type(function), "__call__", None)  # noqa: B004 - it is what it is declared as
     )
