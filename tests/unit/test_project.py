@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def python(*arguments: str | Path, cwd: Path) -> str:
@@ -34,6 +34,11 @@ def python(*arguments: str | Path, cwd: Path) -> str:
 @pytest.mark.parametrize("block", blocks("python"), ids=["one line", "embedded", "in a test"])
 def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     python("-c", block, cwd=tmp_path)
+
+
+def test_the_code_on_events_runs(tmp_path: Path) -> None:
+    [block] = blocks("python", (ROOT / "docs/events.md").read_text())
+    assert python("-c", block, cwd=tmp_path).startswith("1: a.internal until 20")
 
 
 WITHOUT_EXTRAS = """
