@@ -138,7 +138,7 @@ class ToldEventsContract:
         assert not registry.publish_crl(ca.issuer_id, stamp, lambda: None)
         [event] = waiting(registry)
         assert (event.kind, event.issuer_id) == (EventKind.CRL_PUBLISHED, ca.issuer_id)
-        assert event.serial_number is event.common_name is None
+        assert (event.serial_number, event.common_name) == (None, None)
         assert event.details == {"crl_number": 9, "next_update": (NOW + HOUR).isoformat()}
         assert event.occurred_at == NOW
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Row, Update, delete, exists, insert, or_, select, tuple_, update
 
 from tiny_ca.adapters.outbound.db.queries import PAGE, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates, deliveries, notices, subscribers
@@ -181,9 +181,11 @@ def _is_held(connection: Connection, lease: Lease) -> bool:
 
 
 def forget_old_notices(connection: Connection, now: datetime) -> None:
-    """Remove the notices of certificates that have ended."""
-    ended = select(_c.id).where(_c.id == notices.c.certificate_id, _c.not_after < _second(now))
-    connection.execute(delete(notices).where(ended.exists()))
+    """Remove the notices of certificates that have ended, but those that another one removes."""
+    key = notices.c.certificate_id, notices.c.window_seconds
+    ended = select(*key).join(certificates).where(_c.not_after < _second(now))
+    ended = ended.with_for_update(skip_locked=True, of=notices)
+    connection.execute(delete(notices).where(tuple_(*key).in_(ended)))
 
 
 def expiring_page(
