@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
-    from tiny_ca.domain.errors import TinyCAError
+    from tiny_ca.domain.catalogue import BulkRevocation
+    from tiny_ca.domain.errors import StillNeeded, TinyCAError
     from tiny_ca.domain.events import Event, EventKind
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.plan import PublicationURLs
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
     from tiny_ca.domain.serial import CertSerialParser, CertType, SerialGenerator
     from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.ports.inspector import CertificateDetails
     from tiny_ca.settings import Settings
 
 _HOMES = {
@@ -62,7 +64,8 @@ _HOMES = {
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
-    "tiny_ca.domain.errors": ("TinyCAError",),
+    "tiny_ca.domain.catalogue": ("BulkRevocation",),
+    "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
     "tiny_ca.domain.events": ("Event", "EventKind"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
@@ -70,6 +73,7 @@ _HOMES = {
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
     "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
     "tiny_ca.lifecycle": ("CertLifecycleManager",),
+    "tiny_ca.ports.inspector": ("CertificateDetails",),
     "tiny_ca.settings": ("Settings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -81,6 +85,7 @@ __all__ = [
     "AsyncLocalStorage",
     "BaseDB",
     "BaseStorage",
+    "BulkRevocation",
     "CAConfig",
     "CAFileLoader",
     "CRLReason",
@@ -88,6 +93,7 @@ __all__ = [
     "CertLifetime",
     "CertSerialParser",
     "CertType",
+    "CertificateDetails",
     "CertificateFactory",
     "CertificateRecord",
     "CertificateStatus",
@@ -109,6 +115,7 @@ __all__ = [
     "SerialGenerator",
     "SerialWithEncoding",
     "Settings",
+    "StillNeeded",
     "SyncDBHandler",
     "SyncDatabaseManager",
     "TinyCAError",

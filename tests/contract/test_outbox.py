@@ -107,6 +107,16 @@ class OfADatabase(OutboxContract):
             count = connection.execute(text("SELECT count(*) FROM expiry_notices")).scalar()
         assert count == 1
 
+    def test_a_certificate_that_was_told_of_can_be_deleted(
+        self, registry: Telling, ca: SampleCA
+    ) -> None:
+        """What was told of it still waits."""
+        registry.subscribe("one")
+        ca.issue(registry, 1, "a", not_after=NOW + HOUR)
+        registry.note_expiring(NOW, DAY)
+        assert registry.delete(1, NOW + 2 * HOUR)
+        assert told(registry) == [(EventKind.ISSUED, 1), (EventKind.EXPIRING, 1)]
+
     CALLS: ClassVar[dict[str, Callable[[Telling], object]]] = {
         "subscribe": lambda registry: registry.subscribe("two"),
         "unsubscribe": lambda registry: registry.unsubscribe("one"),

@@ -66,7 +66,9 @@ class TestSameOperations:
     def test_same_parameters(self, name: str) -> None:
         method = getattr(CertLifecycleManager, name)
         awaited = getattr(AsyncCertLifecycleManager, "aclose" if name == "close" else name)
-        assert inspect.iscoroutinefunction(awaited)
+        is_iterator = name.startswith("iter_")
+        assert inspect.iscoroutinefunction(awaited) is not is_iterator
+        assert inspect.isasyncgenfunction(awaited) is is_iterator
         assert inspect.signature(awaited) == inspect.signature(method)
         assert inspect.getdoc(awaited) == inspect.getdoc(method)
 

@@ -46,7 +46,9 @@ from tiny_ca.domain.errors import (
     ValidationCertError,
 )
 from tiny_ca.domain.keys import KeySpec
-from tiny_ca.domain.plan import plan_leaf
+from tiny_ca.domain.planning import plan_issuance
+from tiny_ca.domain.profiles import flag_profile
+from tiny_ca.domain.requests import Authority
 
 HOLD = x509.ReasonFlags.certificate_hold
 COMPROMISE = x509.ReasonFlags.key_compromise
@@ -121,10 +123,9 @@ class TestStatus:
 
 
 def _twin(factory: CertificateFactory, certificate: x509.Certificate) -> x509.Certificate:
-    plan = plan_leaf(
-        leaf("evil.internal").to_request(),
-        issuer=factory.info,
-        issuer_validity=factory.validity,
+    plan = plan_issuance(
+        leaf("evil.internal").to_request(flag_profile()),
+        authority=Authority(factory.info, factory.validity),
         now=certificate.not_valid_before_utc,
         random_bits=0,
     )

@@ -36,9 +36,10 @@ def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     python("-c", block, cwd=tmp_path)
 
 
-def test_the_code_on_events_runs(tmp_path: Path) -> None:
-    [block] = blocks("python", (ROOT / "docs/events.md").read_text())
-    assert python("-c", block, cwd=tmp_path).startswith("1: a.internal until 20")
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_the_documentations_code_runs(page: Path, tmp_path: Path) -> None:
+    for block in blocks("python", page.read_text()):
+        python("-c", block, cwd=tmp_path)
 
 
 WITHOUT_EXTRAS = """

@@ -92,16 +92,16 @@ def registered(
     )
 
 
-def revoked(record: CertificateRecord, revocation: Revocation, at: datetime) -> Event | None:
-    """Tell of a certificate that it is revoked now; `None` if it was, for the same reason."""
-    if record.revocation == revocation:
-        return None
-    return _of(
-        record,
+def revoked(certificate: tuple[str, int, str], revocation: Revocation, at: datetime) -> Event:
+    """Tell of a certificate (issuer, serial number, name) that it is revoked now."""
+    return Event(
         EventKind.REVOKED,
+        *certificate,
         at,
-        reason=revocation.reason.value,
-        revocation_date=revocation.revocation_date.isoformat(),
+        {
+            "reason": revocation.reason.value,
+            "revocation_date": revocation.revocation_date.isoformat(),
+        },
     )
 
 

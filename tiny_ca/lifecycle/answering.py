@@ -14,7 +14,7 @@ class Answering(Face):
 
     def get_certificate_status(self, serial: int) -> CertificateStatus:
         """Give the status of a certificate; `UNKNOWN` if the registry does not know it."""
-        return verify.certificate_status(self._with_registry(), serial)
+        return verify.certificate_status(self._with_registry(), serial, self._factory)
 
     def verify_certificate(self, cert: x509.Certificate) -> bool:
         """Check that this CA issued *cert*, that it holds now, and is on record as valid.

@@ -1,5 +1,6 @@
 """What every group of operations stands on: the services, the CA that signs, the first recovery."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from logging import Logger, getLogger
 from threading import Lock
@@ -16,9 +17,10 @@ from tiny_ca.adapters.outbound.system import SystemClock, SystemEntropy
 from tiny_ca.application import recover
 from tiny_ca.application.events import Handler
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
-from tiny_ca.application.services import Services
+from tiny_ca.application.services import Policy, Services
 from tiny_ca.domain.errors import DBNotInitedError
 from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.profiles import Profile, all_profiles
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
@@ -40,6 +42,7 @@ class Face:
         logger: Logger | None = None,
         *,
         urls: PublicationURLs | None = None,
+        profiles: Iterable[Profile] = (),
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         crypto: Crypto | None = None,
@@ -56,10 +59,10 @@ class Face:
             crypto=crypto or CryptographyBackend(),
             registry=NoRegistry() if registry is None else registry,
             storage=storage,
+            policy=Policy(urls or PublicationURLs(), all_profiles(profiles)),
         )
         self._has_registry = registry is not None
         self._handler = db_handler
-        self._urls = urls or PublicationURLs()
         self._logger = logger or getLogger("tiny_ca")
         self._factory: Issuer | None = None
         self._recovery = Lock()

@@ -2,6 +2,8 @@
 
 from tiny_ca.lifecycle.answering import Answering
 from tiny_ca.lifecycle.authorities import Authorities
+from tiny_ca.lifecycle.catalogue import Catalogue
+from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
 from tiny_ca.lifecycle.revoking import Revoking
 from tiny_ca.lifecycle.telling import Telling
@@ -9,12 +11,15 @@ from tiny_ca.lifecycle.telling import Telling
 __all__ = ["CertLifecycleManager"]
 
 
-class CertLifecycleManager(Authorities, Issuing, Revoking, Answering, Telling):
+class CertLifecycleManager(
+    Authorities, Issuing, Revoking, Answering, Catalogue, Exporting, Telling
+):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without
     one, what needs it raises `DBNotInitedError`.  *factory* is the CA that signs; it is set by
-    `create_self_signed_ca`, or by hand.  *urls* go into the certificates that are issued.
+    `create_self_signed_ca`, or by hand.  *urls* go into the certificates that are issued;
+    *profiles* are kinds of certificates beside the built-in ones.
     *clock*, *entropy* and *crypto* are the system's unless given.  Raises `TypeError` for a
     *storage* or *db_handler* that is none.
 

@@ -26,7 +26,9 @@ class Revoking(Face):
         True: it is revoked now, whether or not it was before (the first reason and date
         stay).  False: the registry does not know it.  Raises `InvalidRevocationReason`.
         """
-        is_revoked = revoke.revoke(self._with_registry(), serial, CRLReason(reason.value), within)
+        is_revoked = revoke.revoke(
+            self._with_registry(), serial, CRLReason(reason.value), within, self._factory
+        )
         self._logger.info("Revoked %s (%s): %s", serial, reason.value, is_revoked)
         return is_revoked
 
@@ -35,7 +37,7 @@ class Revoking(Face):
 
         False: the registry does not know it.  Raises `NotOnHold` if it is not on hold.
         """
-        return revoke.release(self._with_registry(), serial)
+        return revoke.release(self._with_registry(), serial, self._factory)
 
     def generate_crl(self, days_valid: int = 1) -> x509.CertificateRevocationList:
         """Sign a CRL of this CA, 1 or more days valid, and put it into `crl.pem`, atomically.

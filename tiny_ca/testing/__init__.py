@@ -18,11 +18,13 @@ pytest.register_assert_rewrite(
         f"{__name__}.{module}"
         for module in (
             "batches",
+            "catalogue",
             "clock_entropy",
             "concurrency",
             "crl_numbers",
             "crypto",
             "deliveries",
+            "deletions",
             "issuer",
             "outbox",
             "registry",

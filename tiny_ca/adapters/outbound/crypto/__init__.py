@@ -1,7 +1,9 @@
 """Keys and signatures by pyca/cryptography."""
 
 from tiny_ca.adapters.outbound.crypto.backend import CryptographyBackend
+from tiny_ca.adapters.outbound.crypto.bundles import CryptographyBundles
 from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
+from tiny_ca.adapters.outbound.crypto.inspection import CryptographyInspector
 from tiny_ca.adapters.outbound.crypto.loaders import (
     AsyncCAFileLoader,
     CAFileLoader,
@@ -15,5 +17,7 @@ __all__ = [
     "CAMaterial",
     "CertificateFactory",
     "CryptographyBackend",
+    "CryptographyBundles",
+    "CryptographyInspector",
     "ICALoader",
 ]

@@ -34,7 +34,7 @@ _c, _d, _s = certificates.c, deliveries.c, subscribers.c
 _SUBSCRIBERS = select(_s.id).with_for_update(read=True, key_share=True)
 
 
-def tell(connection: Connection, events: Iterable[Event | None]) -> None:
+def tell(connection: Connection, events: Iterable[Event]) -> None:
     """Write *events* for every subscriber, as a part of the transaction that they tell of.
 
     Last in it: whoever writes a certificate's next event waits for the lock of its row.
@@ -53,7 +53,6 @@ def tell(connection: Connection, events: Iterable[Event | None]) -> None:
             "details": json.dumps(event.details),
         }
         for event in events
-        if event is not None
         for subscriber in present
     ]
     if rows:

@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db import queries, transactions
+from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
 from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import issuer_id_of
@@ -32,7 +33,7 @@ def _after(
     return lambda connection: page(connection, after)
 
 
-class SQLRegistry(SQLOutbox):
+class SQLRegistry(SQLCatalogue, SQLOutbox):
     """The registry's methods and its outbox's, each one transaction of a `Runner`.
 
     *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.
@@ -81,9 +82,9 @@ class SQLRegistry(SQLOutbox):
             self._write(work)
         self._known_issuers.add(issuer_id)
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_serial, serial_number=serial))
+        return self._read(partial(queries.by_serial, serial_number=serial, issuer_id=issuer_id))
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
         """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
@@ -118,7 +119,14 @@ class SQLRegistry(SQLOutbox):
         )
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -127,7 +135,7 @@ class SQLRegistry(SQLOutbox):
         common_name = str(names[0].value)
         issuer_id = issuer_id_of(certificate)
         self._insert(
-            Wanted([(issuer_id, certificate.serial_number)], [common_name]),
+            Wanted([(issuer_id, certificate.serial_number)], [common_name] if claims_name else []),
             partial(
                 transactions.register,
                 certificate=certificate,
@@ -136,19 +144,35 @@ class SQLRegistry(SQLOutbox):
                 uuid=uuid,
                 cert_type=cert_type,
                 at=at,
+                location=location,
+                claims_name=claims_name,
             ),
         )
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
-        work = partial(transactions.revoke, serial_number=serial_number, reason=reason, at=at)
+        work = partial(
+            transactions.revoke,
+            serial_number=serial_number,
+            reason=reason,
+            at=at,
+            issuer_id=issuer_id,
+        )
         return self._write(work, within)
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
-        return self._write(partial(transactions.release, serial_number=serial_number, at=at))
+        work = partial(
+            transactions.release, serial_number=serial_number, at=at, issuer_id=issuer_id
+        )
+        return self._write(work)
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
         """Give pending rows that were reserved earlier, in pages."""
@@ -157,6 +181,10 @@ class SQLRegistry(SQLOutbox):
     def authorities(self) -> Iterator[CertificateRecord]:
         """Give the valid certificates of type CA, in pages."""
         return self._pages(queries.authorities_page)
+
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates of the CA that *issuer_id* names itself."""
+        return self._read(partial(queries.issuer_certificates, issuer_id=issuer_id))
 
     def revoked(self, issuer_id: str | None) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes, in pages; `None`: of every issuer."""

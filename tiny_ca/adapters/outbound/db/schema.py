@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     text,
+    true,
 )
 
 from tiny_ca.domain.serial import CertType
@@ -30,11 +32,12 @@ __all__ = [
     "issuers",
     "metadata",
     "notices",
+    "removals",
     "subscribers",
     "version",
 ]
 
-REVISION = "0004"
+REVISION = "0006"
 """The newest migration in `migrations/versions`."""
 
 
@@ -99,7 +102,22 @@ certificates = Table(
     Column("file_name", String(255)),
     Column("idempotency_key", String(280), unique=True),
     Column("request_hash", String(64)),
+    Column("profile", String(64)),
+    Column("claims_name", Boolean, nullable=False, server_default=true()),
+    # Of a CA's certificate: the issuer id that it issues under.
+    Column("own_issuer_id", String(32)),
     UniqueConstraint("serial_number", "issuer_id"),
+)
+
+
+# Where the files of deleted rows lie, until they are gone too.
+removals = Table(
+    "certificate_removals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(255), nullable=False),
+    Column("cert_path", String(1024)),
+    Column("file_name", String(255), nullable=False),
 )
 
 
@@ -116,8 +134,28 @@ def _partial_index(name: str, condition: str, *columns: str) -> None:
 
 _partial_index("ix_certificates_revoked", "status = 'revoked'", "issuer_id", "id")
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
+_partial_index("ix_certificates_own_issuer_id", "own_issuer_id IS NOT NULL", "own_issuer_id")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
-_partial_index("ix_certificates_ending", "status = 'valid'", "not_after")
+_partial_index("ix_certificates_valid", "status = 'valid'", "id")
+_partial_index("ix_certificates_valid_until", "status = 'valid'", "not_after", "id")
+# Not for valid ones: SQLite would take it for them, in place of the indexes above.
+_partial_index("ix_certificates_not_valid", "status <> 'valid'", "status", "id")
+
+# What lists are filtered by, and in which order they are given.
+for _columns in (
+    ("issuer_id", "id"),
+    ("cert_type", "id"),
+    ("created_at", "id"),
+    ("uuid",),
+):
+    Index(None, *(certificates.c[column] for column in _columns))
+# PostgreSQL finds the beginning of a text by an index of this kind only.
+Index(
+    None,
+    certificates.c.common_name,
+    certificates.c.id,
+    postgresql_ops={"common_name": "varchar_pattern_ops"},
+)
 
 subscribers = Table(
     "event_subscribers",

@@ -14,11 +14,12 @@ from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
 from tiny_ca.domain import events
 from tiny_ca.domain.errors import ReservationLost, ValidationCertError
-from tiny_ca.domain.records import CertificateStatus, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateStatus, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.issuer import is_ca, own_issuer_id
 
 __all__ = [
     "abandon",
@@ -70,8 +71,12 @@ def _free_expired_claims(
 
 def _claim_of(connection: Connection, reservation: Reservation) -> str | None:
     """Give the name to claim now; that of a predecessor moves at the commit."""
+    if not reservation.claims_name:
+        return None
     if reservation.predecessor is not None:
-        predecessor = row_by_serial(connection, reservation.predecessor)
+        predecessor = row_by_serial(
+            connection, reservation.predecessor, reservation.predecessor_issuer_id
+        )
         if predecessor is not None and predecessor.name_claim == reservation.common_name:
             return None
     return reservation.common_name
@@ -98,6 +103,8 @@ def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None
             "file_name": one.location.file_name,
             "idempotency_key": None if one.retry_key is None else one.retry_key.key,
             "request_hash": None if one.retry_key is None else one.retry_key.request_hash,
+            "profile": one.profile,
+            "claims_name": one.claims_name,
         }
         for one in reservations
     ]
@@ -117,7 +124,11 @@ _TO_VALID = (
         _c.issuer_id == bindparam("of_issuer_id"),
         _c.status == PENDING,
     )
-    .values(status=VALID, certificate_pem=bindparam("pem"))
+    .values(
+        status=VALID,
+        certificate_pem=bindparam("pem"),
+        own_issuer_id=bindparam("to_own_issuer_id"),
+    )
 )
 
 
@@ -132,7 +143,7 @@ def commit(
     was written before an error would stay.
     """
     predecessors = [
-        (reservation, _predecessor(connection, reservation.predecessor))
+        (reservation, _predecessor(connection, reservation))
         for reservation, _ in signed
         if reservation.predecessor is not None
     ]
@@ -144,6 +155,7 @@ def commit(
                 "of_serial_number": str(reservation.serial_number),
                 "of_issuer_id": reservation.issuer_id,
                 "pem": certificate.public_bytes(Encoding.PEM).decode(),
+                "to_own_issuer_id": _own_issuer_id(certificate, reservation.cert_type),
             }
             for reservation, certificate in signed
         ],
@@ -151,8 +163,13 @@ def commit(
     if result.rowcount != len(signed):
         raise _lost()
     for reservation, predecessor in predecessors:
-        _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
-        if predecessor.name_claim == reservation.common_name:
+        if reservation.supersedes:
+            _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
+        elif predecessor.name_claim is not None:
+            connection.execute(
+                update(certificates).where(_c.id == predecessor.id).values(name_claim=None)
+            )
+        if reservation.claims_name and predecessor.name_claim == reservation.common_name:
             connection.execute(
                 update(certificates)
                 .where(
@@ -165,6 +182,7 @@ def commit(
     superseded = (
         events.superseded(to_record(predecessor), reservation.serial_number, at)
         for reservation, predecessor in predecessors
+        if reservation.supersedes
     )
     tell(connection, chain(issued, superseded))
 
@@ -187,8 +205,17 @@ def _lost() -> ReservationLost:
     )
 
 
-def _predecessor(connection: Connection, serial_number: int) -> Row[Any]:
-    row = row_by_serial(connection, serial_number, for_update=True)
+def _own_issuer_id(certificate: x509.Certificate, cert_type: CertType) -> str | None:
+    return own_issuer_id(certificate) if cert_type is CertType.CA and is_ca(certificate) else None
+
+
+def _predecessor(connection: Connection, reservation: Reservation) -> Row[Any]:
+    serial_number, issuer_id = reservation.predecessor, reservation.predecessor_issuer_id
+    row = (
+        None
+        if serial_number is None
+        else row_by_serial(connection, serial_number, issuer_id, for_update=True)
+    )
     if row is None or row.status != VALID:
         status = "gone" if row is None else row.status
         raise ValidationCertError(
@@ -219,6 +246,9 @@ def register(
     uuid: str | None,
     cert_type: CertType,
     at: datetime,
+    location: Location | None,
+    *,
+    claims_name: bool,
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
     _free_expired_claims(connection, [common_name], at)
@@ -228,14 +258,18 @@ def register(
             serial_number=str(certificate.serial_number),
             issuer_id=issuer_id,
             common_name=common_name,
-            name_claim=common_name,
+            name_claim=common_name if claims_name else None,
+            claims_name=claims_name,
             status=VALID,
             cert_type=cert_type.value,
             not_before=certificate.not_valid_before_utc,
             not_after=not_after,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
-            uuid=uuid,
+            own_issuer_id=_own_issuer_id(certificate, cert_type),
+            uuid=uuid if location is None else location.uuid,
+            cert_path=None if location is None else location.folder,
+            file_name=None if location is None else location.file_name,
         )
     )
     place = issuer_id, certificate.serial_number, common_name
@@ -259,19 +293,29 @@ def _write_revocation(
     return revocation
 
 
-def revoke(connection: Connection, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+def revoke(
+    connection: Connection,
+    serial_number: int,
+    reason: CRLReason,
+    at: datetime,
+    issuer_id: str | None,
+) -> bool:
     """See `ports.registry.Registry.revoke`."""
-    row = row_by_serial(connection, serial_number, for_update=True)
+    row = row_by_serial(connection, serial_number, issuer_id, for_update=True)
     if row is None:
         return False
     revocation = _write_revocation(connection, row, reason, at)
-    tell(connection, [events.revoked(to_record(row), revocation, at)])
+    if revocation != to_record(row).revocation:
+        place = row.issuer_id, serial_number, row.common_name
+        tell(connection, [events.revoked(place, revocation, at)])
     return True
 
 
-def release(connection: Connection, serial_number: int, at: datetime) -> bool:
+def release(
+    connection: Connection, serial_number: int, at: datetime, issuer_id: str | None
+) -> bool:
     """See `ports.registry.Registry.release`."""
-    row = row_by_serial(connection, serial_number, for_update=True)
+    row = row_by_serial(connection, serial_number, issuer_id, for_update=True)
     if row is None:
         return False
     check_release(to_record(row).revocation)
@@ -281,7 +325,7 @@ def release(connection: Connection, serial_number: int, at: datetime) -> bool:
     if not row.certificate_pem:
         # A row that was put on hold before it was signed has no certificate to be valid.
         values.update(status=ABANDONED, idempotency_key=None)
-    elif not is_taken:
+    elif row.claims_name and not is_taken:
         values["name_claim"] = row.common_name
     connection.execute(update(certificates).where(_c.id == row.id).values(values))
     status = CertificateStatus(values["status"])

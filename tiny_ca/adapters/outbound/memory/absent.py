@@ -7,11 +7,12 @@ from typing import NoReturn
 
 from cryptography import x509
 
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.storage import Artefacts, Leftover
+from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
 __all__ = ["NoRegistry", "NoStorage"]
 
@@ -41,11 +42,15 @@ class NoRegistry:
         """Give nothing: nothing was reserved."""
         return iter(())
 
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give nothing: no CA is on record."""
+        return []
+
     def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -54,18 +59,30 @@ class NoRegistry:
         return None
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -85,6 +102,57 @@ class NoRegistry:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
+    def page(
+        self,
+        wanted: CertificateFilter,
+        at: datetime,
+        limit: int,
+        before: int | None = None,
+        offset: int = 0,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def expiring(
+        self,
+        at: datetime,
+        until: datetime,
+        limit: int,
+        after: tuple[datetime, int] | None = None,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def expire(self, at: datetime, limit: int) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def revoke_many(
+        self,
+        wanted: CertificateFilter,
+        reason: CRLReason,
+        at: datetime,
+        limit: int,
+        after: int = 0,
+        *,
+        dry_run: bool = False,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def delete(
+        self, serial_number: int, at: datetime, location: Location | None = None
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def deleted(self) -> Iterator[Location]:
+        """Give nothing: nothing was deleted."""
+        return iter(())
+
+    def forget(self, location: Location) -> None:
+        """Do nothing."""
+
 
 class NoStorage:
     """Writes no files: what is issued lives in the registry and in the caller's hands."""
@@ -92,7 +160,9 @@ class NoStorage:
     def check_vacant(self, location: Location) -> None:
         """Do nothing: there is always room."""
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
         """Do nothing."""
 
     def publish(self, location: Location) -> dict[str, Path]:
@@ -118,6 +188,10 @@ class NoStorage:
         return None
 
     def load(self, location: Location) -> Artefacts:
+        """Raise `StorageError`."""
+        raise StorageError("There are no files: the manager was made with NoStorage.")
+
+    def load_request(self, location: Location) -> KeyRequest:
         """Raise `StorageError`."""
         raise StorageError("There are no files: the manager was made with NoStorage.")
 

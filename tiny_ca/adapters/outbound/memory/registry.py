@@ -4,18 +4,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tiny_ca.adapters.outbound.memory.outbox import MemoryOutbox
+from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
 from tiny_ca.domain import events
 from tiny_ca.domain.errors import (
+    AmbiguousSerialNumber,
     IdempotencyKeyTaken,
     InvalidRequest,
     NotUniqueCertOwner,
-    RegistryError,
     ReservationLost,
     SerialNumberCollision,
     ValidationCertError,
@@ -25,13 +26,14 @@ from tiny_ca.domain.records import (
     CertificateStatus,
     CRLEntry,
     CRLStamp,
+    Location,
     Reservation,
 )
 from tiny_ca.domain.revocation import CRLReason, Revocation, owed_by_crl
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.issuer import issuer_id_of
+from tiny_ca.ports.issuer import is_ca, issuer_id_of, own_issuer_id
 
 __all__ = ["MemoryRegistry"]
 
@@ -44,21 +46,26 @@ class _IssuerState:
     published: CRLStamp | None = None
 
 
-class MemoryRegistry(MemoryOutbox):
+class MemoryRegistry(MemoryCatalogue):
     """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry` and `Outbox`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._claims: dict[str, _Key] = {}
         self._retry_keys: dict[str, _Key] = {}
+        self._issuer_rows: dict[str, list[_Key]] = {}
         self._issuers: dict[str, _IssuerState] = {}
+        self._positions = count(1)
+        self._deleted: list[Location] = []
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number."""
         with self._lock:
+            if issuer_id is not None:
+                return self._rows.get((issuer_id, serial))
             rows = [row for row in self._rows.values() if row.serial_number == serial]
         if len(rows) > 1:
-            raise RegistryError(f"Several issuers have used the serial number {serial}.")
+            raise AmbiguousSerialNumber(serial)
         return rows[0] if rows else None
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
@@ -108,31 +115,39 @@ class MemoryRegistry(MemoryOutbox):
             revocation_date=None,
             revocation_reason=None,
             request_hash=None if retry_key is None else retry_key.request_hash,
+            profile=reservation.profile,
+            claims_name=reservation.claims_name,
         )
         with self._lock:
             if retry_key is not None and retry_key.key in self._retry_keys:
                 raise IdempotencyKeyTaken(f"{retry_key.key!r} was used before.")
-            inherits = False
-            if reservation.predecessor is not None:
-                predecessor = self.get_by_serial(reservation.predecessor)
-                inherits = (
-                    predecessor is not None
-                    and predecessor.status_at(row.created_at) is not CertificateStatus.EXPIRED
-                    and _key(predecessor) == self._claims.get(row.common_name)
-                )
-            self._insert(row, reservation.created_at, claims=not inherits)
+            claims = reservation.claims_name and not self._inherits(reservation)
+            self._insert(row, reservation.created_at, claims=claims)
             if retry_key is not None:
                 self._retry_keys[retry_key.key] = _key(row)
+
+    def _inherits(self, reservation: Reservation) -> bool:
+        """Whether the claim is the predecessor's, and moves at the commit."""
+        predecessor = self._predecessor(reservation)
+        return (
+            predecessor is not None
+            and predecessor.status_at(reservation.created_at) is not CertificateStatus.EXPIRED
+            and _key(predecessor) == self._claims.get(reservation.common_name)
+        )
+
+    def _predecessor(self, reservation: Reservation) -> CertificateRecord | None:
+        serial, issuer_id = reservation.predecessor, reservation.predecessor_issuer_id
+        return None if serial is None else self.get_by_serial(serial, issuer_id)
 
     def _insert(self, row: CertificateRecord, now: datetime, *, claims: bool) -> None:
         if _key(row) in self._rows:
             raise SerialNumberCollision(f"{row.serial_number} was used before.")
+        self._free_expired_claim(row.common_name, now)
         if claims:
-            self._free_expired_claim(row.common_name, now)
             if row.common_name in self._claims:
                 raise NotUniqueCertOwner(row.common_name)
             self._claims[row.common_name] = _key(row)
-        self._rows[_key(row)] = row
+        self._rows[_key(row)] = replace(row, position=next(self._positions))
 
     def _free_expired_claim(self, common_name: str, now: datetime) -> None:
         key = self._claims.get(common_name)
@@ -170,17 +185,25 @@ class MemoryRegistry(MemoryOutbox):
                 )
             superseded = None
             if reservation.predecessor is not None:
-                predecessor = self.get_by_serial(reservation.predecessor)
+                predecessor = self._predecessor(reservation)
                 if predecessor is None or predecessor.status is not CertificateStatus.VALID:
                     raise ValidationCertError("The certificate to replace is not valid by now.")
                 inherits = self._claims.get(row.common_name) == _key(predecessor)
-                self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
-                superseded = events.superseded(predecessor, row.serial_number, at)
-                if inherits:
+                if reservation.supersedes:
+                    self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
+                    superseded = events.superseded(predecessor, row.serial_number, at)
+                else:
+                    self._give_up_claim(predecessor)
+                if inherits and reservation.claims_name:
                     self._claims[row.common_name] = key
+            self._note_issuer(key, certificate, row.cert_type)
             pem = certificate.public_bytes(Encoding.PEM).decode()
             self._rows[key] = replace(row, status=CertificateStatus.VALID, certificate_pem=pem)
             return superseded
+
+    def _note_issuer(self, key: _Key, certificate: x509.Certificate, cert_type: CertType) -> None:
+        if cert_type is CertType.CA and is_ca(certificate):
+            self._issuer_rows.setdefault(own_issuer_id(certificate), []).append(key)
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row; false if it is not pending."""
@@ -206,7 +229,14 @@ class MemoryRegistry(MemoryOutbox):
             del self._claims[row.common_name]
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -220,16 +250,18 @@ class MemoryRegistry(MemoryOutbox):
             status=CertificateStatus.VALID,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
-            uuid=uuid,
-            cert_path=None,
-            file_name=None,
+            uuid=uuid if location is None else location.uuid,
+            cert_path=None if location is None else location.folder,
+            file_name=None if location is None else location.file_name,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
             revocation_date=None,
             revocation_reason=None,
+            claims_name=claims_name,
         )
         with self._lock:
-            self._insert(row, at, claims=True)
+            self._insert(row, at, claims=claims_name)
+            self._note_issuer(_key(row), certificate, cert_type)
             place = row.issuer_id, row.serial_number, row.common_name
             self._tell([events.registered(place, cert_type, row.not_after, at)])
 
@@ -247,21 +279,28 @@ class MemoryRegistry(MemoryOutbox):
         return revocation
 
     def revoke(
-        self, serial_number: int, reason: CRLReason, at: datetime, within: object = None
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
         _refuse(within)
         with self._lock:
-            row = self.get_by_serial(serial_number)
+            row = self.get_by_serial(serial_number, issuer_id)
             if row is not None:
                 revocation = self._write_revocation(row, reason, at)
-                self._tell([events.revoked(row, revocation, at)])
+                if revocation != row.revocation:
+                    place = row.issuer_id, row.serial_number, row.common_name
+                    self._tell([events.revoked(place, revocation, at)])
             return row is not None
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
         with self._lock:
-            row = self.get_by_serial(serial_number)
+            row = self.get_by_serial(serial_number, issuer_id)
             if row is None:
                 return False
             check_release(row.revocation)
@@ -271,7 +310,8 @@ class MemoryRegistry(MemoryOutbox):
                 self._tell([events.released(row, CertificateStatus.ABANDONED, at)])
                 return True
             self._free_expired_claim(row.common_name, at)
-            self._claims.setdefault(row.common_name, _key(row))
+            if row.claims_name:
+                self._claims.setdefault(row.common_name, _key(row))
             self._rows[_key(row)] = replace(
                 row,
                 status=CertificateStatus.VALID,
@@ -297,12 +337,16 @@ class MemoryRegistry(MemoryOutbox):
             if row.cert_type is CertType.CA and row.status is CertificateStatus.VALID:
                 yield row
 
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates of the CA that *issuer_id* names itself."""
+        with self._lock:
+            return [self._rows[key] for key in self._issuer_rows.get(issuer_id, [])]
+
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes."""
         with self._lock:
             rows = [row for row in self._rows.values() if row.issuer_id == issuer_id]
-            state = self._issuers.get(issuer_id, _IssuerState())
-        last = None if state.published is None else state.published.this_update
+            last = self._last_this_update(issuer_id)
         for row in rows:
             if (
                 row.status is CertificateStatus.REVOKED
@@ -311,6 +355,10 @@ class MemoryRegistry(MemoryOutbox):
             ):
                 revocation = row.revocation
                 yield CRLEntry(row.serial_number, revocation.revocation_date, revocation.reason)
+
+    def _last_this_update(self, issuer_id: str) -> datetime | None:
+        published = self._issuers.get(issuer_id, _IssuerState()).published
+        return None if published is None else published.this_update
 
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""

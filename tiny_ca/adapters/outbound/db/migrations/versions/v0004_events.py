@@ -4,19 +4,11 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 
 def upgrade() -> None:
     """Add the tables of the outbox."""
-    where = sa.text("status = 'valid'")
-    op.create_index(
-        "ix_certificates_ending",
-        "certificates",
-        ["not_after"],
-        sqlite_where=where,
-        postgresql_where=where,
-    )
     op.create_table(
         "event_subscribers",
         sa.Column("id", sa.Integer, nullable=False),
