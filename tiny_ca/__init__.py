@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tiny_ca.domain.backup import BackupManifest, RestoreReport, RevokedAgain
     from tiny_ca.domain.catalogue import BulkRevocation
     from tiny_ca.domain.errors import StillNeeded, TinyCAError
+    from tiny_ca.domain.events import Event, EventKind
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.paths import Conformance
     from tiny_ca.domain.plan import PublicationURLs
@@ -68,6 +69,7 @@ _HOMES = {
     "tiny_ca.domain.catalogue": ("BulkRevocation",),
     "tiny_ca.domain.backup": ("BackupManifest", "RestoreReport", "RevokedAgain"),
     "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
+    "tiny_ca.domain.events": ("Event", "EventKind"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.paths": ("Conformance",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
@@ -103,6 +105,8 @@ __all__ = [
     "ClientConfig",
     "Conformance",
     "Container",
+    "Event",
+    "EventKind",
     "ICALoader",
     "KeyAlgorithm",
     "LocalStorage",

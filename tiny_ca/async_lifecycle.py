@@ -1,6 +1,7 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from datetime import timedelta
 from functools import update_wrapper
 from itertools import islice
 from logging import Logger
@@ -11,7 +12,9 @@ from anyio import CapacityLimiter
 
 from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
+from tiny_ca.application.events import LEASE, Delivered, Round
 from tiny_ca.application.runner import run_in_worker
+from tiny_ca.domain.events import Event
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.profiles import Profile
 from tiny_ca.lifecycle import CertLifecycleManager
@@ -40,6 +43,31 @@ def _awaited(
 
     update_wrapper(call, method)
     return call
+
+
+async def _deliver(limiter: CapacityLimiter | None, one: Round) -> None:
+    """Do as `events.deliver` does; async handlers run here, on the caller's loop.
+
+    A task that is cancelled before the acknowledgement leaves its event to be delivered again.
+    """
+    try:
+        event = await run_in_worker(limiter, one.begin)
+        while event is not None:
+            if one.is_async:
+                failure = await _failure_of(one.handler, event)
+                event = await run_in_worker(limiter, one.settle, failure)
+            else:
+                event = await run_in_worker(limiter, one.handle, event)
+    finally:
+        await run_in_worker(limiter, one.end)
+
+
+async def _failure_of(handler: Callable[[Event], Any], event: Event) -> Exception | None:
+    try:
+        await handler(event)
+    except Exception as error:  # noqa: BLE001 - it is told of, and tried again
+        return error
+    return None
 
 
 def _awaited_each(
@@ -139,6 +167,22 @@ class AsyncCertLifecycleManager:
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
+    subscribe = _awaited(CertLifecycleManager.subscribe)
+    unsubscribe = _awaited(CertLifecycleManager.unsubscribe)
+    announce_expiring = _awaited(CertLifecycleManager.announce_expiring)
+
+    async def deliver_events(
+        self, name: str | None = None, *, limit: int | None = None, lease: timedelta = LEASE
+    ) -> Delivered:
+        """Call async handlers here, and all others in a worker thread."""
+        begin = self._blocking._rounds  # noqa: SLF001
+        rounds = await run_in_worker(self._limiter, begin, name, limit, lease)
+        for one in rounds:
+            await _deliver(self._limiter, one)
+        return Delivered.of(rounds)
+
+    update_wrapper(deliver_events, CertLifecycleManager.deliver_events)
+
     inspect_certificate = _awaited(CertLifecycleManager.inspect_certificate)
     get_cert_chain = _awaited(CertLifecycleManager.get_cert_chain)
     export_pkcs12 = _awaited(CertLifecycleManager.export_pkcs12)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from tests.support import PostgreSQL
 from tiny_ca import AsyncDBHandler, MemoryRegistry, SyncDBHandler
+from tiny_ca.adapters.outbound.db.schema import metadata
 from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import NotUniqueCertOwner, RegistryError, ReservationLost
 from tiny_ca.domain.records import CRLStamp, Location
@@ -19,7 +20,7 @@ from tiny_ca.ports.registry import Registry
 from tiny_ca.testing import RegistryContract
 from tiny_ca.testing.samples import HOUR, NOW, SampleCA
 
-TABLES = ("certificates", "certificate_issuers", "certificate_removals")
+TABLES = tuple(metadata.tables)
 
 
 class OnSQLite:

@@ -135,6 +135,16 @@ class TestOneSchema:
         assert migrated == schema_of(opened(new_url()))
         assert set(migrated) == TABLES
 
+    def test_sqlite_uses_no_id_of_an_event_again(self, tmp_path: Path) -> None:
+        """It does unless the table says otherwise, which the inspector can't see."""
+        created, migrated = (f"sqlite:///{tmp_path / name}" for name in ("created", "migrated"))
+        LegacyRegistry().write(migrated)
+        for db_url in (created, migrated):
+            [(sql,)] = query(
+                opened(db_url), "SELECT sql FROM sqlite_master WHERE name = 'event_deliveries'"
+            )
+            assert "AUTOINCREMENT" in sql
+
     @pytest.mark.anyio
     async def test_the_async_handler_makes_the_same(
         self, db_url: str, new_url: Callable[[], str]

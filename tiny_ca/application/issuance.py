@@ -62,6 +62,8 @@ class Order:
     predecessor_issuer_id: str | None = None
     supersedes: bool = True
     retry_key: RetryKey | None = None
+    is_renewal: bool = False
+    """It keeps its predecessor's key."""
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
 
@@ -199,6 +201,7 @@ def _try_to_reserve(
             predecessor_issuer_id=order.predecessor_issuer_id,
             supersedes=order.supersedes,
             retry_key=order.retry_key,
+            is_renewal=order.is_renewal,
             profile=plan.profile,
             claims_name=plan.claims_name,
         )

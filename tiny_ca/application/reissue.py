@@ -86,6 +86,7 @@ def renew(
                 predecessor=serial_number if is_valid else None,
                 predecessor_issuer_id=record.issuer_id,
                 supersedes=False,
+                is_renewal=True,
                 retry_key=retry_key,
             )
         ],

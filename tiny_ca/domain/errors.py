@@ -37,6 +37,7 @@ __all__ = [
     "StillNeeded",
     "StorageError",
     "TinyCAError",
+    "UnknownSubscriber",
     "UnsafePath",
     "ValidationCertError",
     "ValidityShortened",
@@ -184,6 +185,14 @@ class ReservationLost(RegistryError):
 
 class IdempotencyKeyTaken(RegistryError):
     """A row with this idempotency key is there already; nothing was written."""
+
+
+class UnknownSubscriber(InvalidRequest):
+    """Nobody subscribed under this name, or they unsubscribed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no subscriber {name!r}: call subscribe first.")
+        self.name = name
 
 
 class IdempotencyConflict(InvalidRequest):

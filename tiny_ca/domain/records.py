@@ -79,6 +79,8 @@ class Reservation:
     supersedes: bool = True
     """Whether the predecessor is revoked then, or only gives up its claim on the name."""
     retry_key: RetryKey | None = None
+    is_renewal: bool = False
+    """It keeps its predecessor's key."""
     profile: str | None = None
     claims_name: bool = True
     """Whether it is to be the only one of its common name."""

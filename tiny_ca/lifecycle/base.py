@@ -15,6 +15,7 @@ from tiny_ca.adapters.outbound.memory import NoRegistry
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, LocalStorage
 from tiny_ca.adapters.outbound.system import SystemClock, SystemEntropy
 from tiny_ca.application import recover
+from tiny_ca.application.events import Handler
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.services import Policy, Services
 from tiny_ca.domain.errors import DBNotInitedError
@@ -67,6 +68,7 @@ class Face:
         self._factory: Issuer | None = None
         self._recovery = Lock()
         self._is_recovered = False
+        self._handlers: dict[str, Handler] = {}
         if factory is not None:
             self.factory = factory
 

@@ -7,13 +7,14 @@ from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
 from tiny_ca.lifecycle.revoking import Revoking
+from tiny_ca.lifecycle.telling import Telling
 from tiny_ca.lifecycle.verifying import Verifying
 
 __all__ = ["CertLifecycleManager"]
 
 
 class CertLifecycleManager(
-    Authorities, Issuing, Revoking, Answering, Verifying, Catalogue, Exporting, BackingUp
+    Authorities, Issuing, Revoking, Answering, Verifying, Catalogue, Exporting, Telling, BackingUp
 ):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 

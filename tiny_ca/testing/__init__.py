@@ -23,14 +23,17 @@ pytest.register_assert_rewrite(
             "concurrency",
             "crl_numbers",
             "crypto",
+            "deliveries",
             "deletions",
             "issuer",
+            "outbox",
             "registry",
             "registry_machine",
             "reservations",
             "revocations",
             "storage",
             "succession",
+            "told_events",
         )
     )
 )
@@ -38,6 +41,7 @@ pytest.register_assert_rewrite(
 from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract  # noqa: E402
 from tiny_ca.testing.crypto import CryptoContract  # noqa: E402
 from tiny_ca.testing.issuer import IssuerContract  # noqa: E402
+from tiny_ca.testing.outbox import OutboxContract  # noqa: E402
 from tiny_ca.testing.registry import RegistryContract  # noqa: E402
 from tiny_ca.testing.registry_machine import RegistryMachine  # noqa: E402
 from tiny_ca.testing.registry_model import RegistryModel  # noqa: E402
@@ -48,6 +52,7 @@ __all__ = [
     "CryptoContract",
     "EntropyContract",
     "IssuerContract",
+    "OutboxContract",
     "RegistryContract",
     "RegistryMachine",
     "RegistryModel",

@@ -21,11 +21,14 @@ from sqlalchemy import (
     update,
 )
 
+from tiny_ca.adapters.outbound.db.outbox import tell
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
-from tiny_ca.adapters.outbound.db.schema import certificates, issuers, removals
+from tiny_ca.adapters.outbound.db.schema import certificates, issuers, notices, removals
 from tiny_ca.adapters.outbound.db.selection import branches, has_status
+from tiny_ca.domain import events
 from tiny_ca.domain.catalogue import AT_ONCE, CertificateFilter, RevokedBatch, check_deletable
 from tiny_ca.domain.errors import RegistryError, StillNeeded
+from tiny_ca.domain.events import Event
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import revoke as revoke_rule
@@ -79,6 +82,7 @@ def revoke_many(
     query = revocable_query(wanted, at, limit, after, connection.dialect.name)
     rows = connection.execute(query if dry_run else query.with_for_update()).all()
     changed, revoked, already = defaultdict(list), [], []
+    told: list[Event] = []
     for row in rows:
         current = _revocation_of(row)
         revocation = revoke_rule(current, reason, at)
@@ -86,10 +90,13 @@ def revoke_many(
             already.append(int(row.serial_number))
         else:
             changed[revocation].append(row.id)
+            place = row.issuer_id, int(row.serial_number), row.common_name
+            told.append(events.revoked(place, revocation, at))
             revoked.append(int(row.serial_number))
     if not dry_run:
         for revocation, ids in changed.items():
             _write_revocation(connection, ids, revocation)
+        tell(connection, told)
     following = rows[-1].id if len(rows) == limit else None
     return RevokedBatch(tuple(revoked), tuple(already), following)
 
@@ -103,7 +110,14 @@ def revocable_query(
     in another order would have them sorted for each.
     """
     alternatives = [and_(*one) for one in branches(wanted, at, dialect) if one]
-    query = select(_c.id, _c.serial_number, _c.revocation_date, _c.revocation_reason)
+    query = select(
+        _c.id,
+        _c.serial_number,
+        _c.issuer_id,
+        _c.common_name,
+        _c.revocation_date,
+        _c.revocation_reason,
+    )
     if alternatives:
         query = query.where(or_(*alternatives))
     if wanted.serial_numbers is None and dialect == "sqlite":
@@ -158,6 +172,7 @@ def delete_row(
     query = select(issuers.c.crl_this_update).where(issuers.c.id == record.issuer_id)
     check_deletable(record, connection.execute(query).scalar(), at)
     _check_childless(connection, row.id, record)
+    connection.execute(delete(notices).where(notices.c.certificate_id == row.id))
     connection.execute(delete(certificates).where(_c.id == row.id))
     if location is not None:
         connection.execute(insert(removals).values(_place_of(location)))

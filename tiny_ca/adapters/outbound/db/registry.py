@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db import backup, queries, transactions
 from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
-from tiny_ca.adapters.outbound.db.engine import registry_errors
+from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
+from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.adapters.outbound.db.schema import REVISION
 from tiny_ca.domain.backup import Row
@@ -23,17 +24,9 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import issuer_id_of
 
-__all__ = ["Runner", "SQLRegistry"]
+__all__ = ["SQLRegistry"]
 
 T = TypeVar("T")
-
-
-class Runner(Protocol):
-    """Runs a function in a transaction of its own and commits it."""
-
-    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
-        """Run *work*; commit what it wrote, or roll back what it raised from."""
-        ...
 
 
 def _after(
@@ -42,14 +35,14 @@ def _after(
     return lambda connection: page(connection, after)
 
 
-class SQLRegistry(SQLCatalogue):
-    """The registry's methods, each one transaction of a `Runner`.
+class SQLRegistry(SQLCatalogue, SQLOutbox):
+    """The registry's methods and its outbox's, each one transaction of a `Runner`.
 
     *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.
     """
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._known_issuers: set[str] = set()
 
     def _read(self, work: Callable[[Connection], T]) -> T:

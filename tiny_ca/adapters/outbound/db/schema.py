@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -23,7 +24,18 @@ from sqlalchemy import (
 
 from tiny_ca.domain.serial import CertType
 
-__all__ = ["REVISION", "UTCDateTime", "certificates", "issuers", "metadata", "removals", "version"]
+__all__ = [
+    "REVISION",
+    "UTCDateTime",
+    "certificates",
+    "deliveries",
+    "issuers",
+    "metadata",
+    "notices",
+    "removals",
+    "subscribers",
+    "version",
+]
 
 REVISION = "0006"
 """The newest migration in `migrations/versions`."""
@@ -143,6 +155,42 @@ Index(
     certificates.c.common_name,
     certificates.c.id,
     postgresql_ops={"common_name": "varchar_pattern_ops"},
+)
+
+subscribers = Table(
+    "event_subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("lease_holder", String(32)),
+    Column("leased_until", UTCDateTime),
+)
+
+deliveries = Table(
+    "event_deliveries",
+    metadata,
+    # Never used again: a subscriber may remember which it has seen.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("subscriber_id", Integer, ForeignKey(subscribers.c.id), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("issuer_id", String(32), nullable=False),
+    # Empty for what happened to the issuer.
+    Column("serial_number", String(49), nullable=False),
+    Column("common_name", String(255)),
+    Column("occurred_at", UTCDateTime, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("retry_at", UTCDateTime),
+    Index(None, "subscriber_id", "id"),
+    Index(None, "subscriber_id", "issuer_id", "serial_number", "id"),
+    sqlite_autoincrement=True,
+)
+
+notices = Table(
+    "expiry_notices",
+    metadata,
+    Column("certificate_id", Integer, ForeignKey(certificates.c.id), primary_key=True),
+    Column("window_seconds", BigInteger, primary_key=True),
 )
 
 version = Table("tiny_ca_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from tiny_ca.adapters.outbound.db.outbox import tell
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
+from tiny_ca.domain import events
 from tiny_ca.domain.errors import ReservationLost, ValidationCertError
 from tiny_ca.domain.records import CertificateStatus, CRLStamp, Location, Reservation
-from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
@@ -175,6 +178,13 @@ def commit(
                 )
                 .values(name_claim=reservation.common_name)
             )
+    issued = (events.issued(reservation, at) for reservation, _ in signed)
+    superseded = (
+        events.superseded(to_record(predecessor), reservation.serial_number, at)
+        for reservation, predecessor in predecessors
+        if reservation.supersedes
+    )
+    tell(connection, chain(issued, superseded))
 
 
 def _check_pending(connection: Connection, reservations: Sequence[Reservation]) -> None:
@@ -242,6 +252,7 @@ def register(
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
     _free_expired_claims(connection, [common_name], at)
+    not_after = certificate.not_valid_after_utc
     connection.execute(
         insert(certificates).values(
             serial_number=str(certificate.serial_number),
@@ -252,7 +263,7 @@ def register(
             status=VALID,
             cert_type=cert_type.value,
             not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
+            not_after=not_after,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
             own_issuer_id=_own_issuer_id(certificate, cert_type),
@@ -261,11 +272,13 @@ def register(
             file_name=None if location is None else location.file_name,
         )
     )
+    place = issuer_id, certificate.serial_number, common_name
+    tell(connection, [events.registered(place, cert_type, not_after, at)])
 
 
 def _write_revocation(
     connection: Connection, row: Row[Any], reason: CRLReason, at: datetime
-) -> None:
+) -> Revocation:
     revocation = revoke_rule(to_record(row).revocation, reason, at)
     connection.execute(
         update(certificates)
@@ -277,6 +290,7 @@ def _write_revocation(
             revocation_reason=revocation.reason.value,
         )
     )
+    return revocation
 
 
 def revoke(
@@ -290,7 +304,10 @@ def revoke(
     row = row_by_serial(connection, serial_number, issuer_id, for_update=True)
     if row is None:
         return False
-    _write_revocation(connection, row, reason, at)
+    revocation = _write_revocation(connection, row, reason, at)
+    if revocation != to_record(row).revocation:
+        place = row.issuer_id, serial_number, row.common_name
+        tell(connection, [events.revoked(place, revocation, at)])
     return True
 
 
@@ -311,6 +328,8 @@ def release(
     elif row.claims_name and not is_taken:
         values["name_claim"] = row.common_name
     connection.execute(update(certificates).where(_c.id == row.id).values(values))
+    status = CertificateStatus(values["status"])
+    tell(connection, [events.released(to_record(row), status, at)])
     return True
 
 
@@ -341,5 +360,6 @@ def publish_crl(
     )
     if result.rowcount != 1:
         return False
+    tell(connection, [events.crl_published(issuer_id, stamp)])
     swap()
     return True

@@ -5,14 +5,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from threading import RLock
 
 from cryptography import x509
 
+from tiny_ca.adapters.outbound.memory.outbox import MemoryOutbox
 from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch, check_deletable
 from tiny_ca.domain.errors import RegistryError, StillNeeded
+from tiny_ca.domain.events import revoked
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
-from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import own_issuer_id
@@ -24,11 +25,9 @@ def _position(row: CertificateRecord) -> int:
     return row.position or 0
 
 
-class MemoryCatalogue(ABC):
+class MemoryCatalogue(MemoryOutbox, ABC):
     """Its methods, over rows that the registry has."""
 
-    _lock: RLock
-    _rows: dict[tuple[str, int], CertificateRecord]
     _retry_keys: dict[str, tuple[str, int]]
     _deleted: list[Location]
 
@@ -39,7 +38,7 @@ class MemoryCatalogue(ABC):
     @abstractmethod
     def _write_revocation(
         self, row: CertificateRecord, reason: CRLReason, at: datetime
-    ) -> None: ...
+    ) -> Revocation: ...
 
     @abstractmethod
     def _give_up_claim(self, row: CertificateRecord) -> None: ...
@@ -118,7 +117,9 @@ class MemoryCatalogue(ABC):
                 (changed if is_changed else already).append(row)
             if not dry_run:
                 for row in changed:
-                    self._write_revocation(row, reason, at)
+                    revocation = self._write_revocation(row, reason, at)
+                    place = row.issuer_id, row.serial_number, row.common_name
+                    self._tell([revoked(place, revocation, at)])
         return RevokedBatch(
             tuple(row.serial_number for row in changed),
             tuple(row.serial_number for row in already),

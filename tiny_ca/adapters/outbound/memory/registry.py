@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
-from threading import RLock
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -13,6 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from tiny_ca.adapters.outbound.memory.backup import MemoryRows
 from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
+from tiny_ca.domain import events
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
     IdempotencyKeyTaken,
@@ -30,7 +30,7 @@ from tiny_ca.domain.records import (
     Location,
     Reservation,
 )
-from tiny_ca.domain.revocation import CRLReason, owed_by_crl
+from tiny_ca.domain.revocation import CRLReason, Revocation, owed_by_crl
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
@@ -48,11 +48,10 @@ class _IssuerState:
 
 
 class MemoryRegistry(MemoryCatalogue, MemoryRows):
-    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
+    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry` and `Outbox`."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._rows: dict[_Key, CertificateRecord] = {}
+        super().__init__()
         self._claims: dict[str, _Key] = {}
         self._retry_keys: dict[str, _Key] = {}
         self._issuer_rows: dict[str, list[_Key]] = {}
@@ -169,12 +168,15 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
         _refuse(within)
         with self._all_or_none():
-            for reservation, certificate in signed:
-                self._commit(reservation, certificate, at)
+            superseded = [
+                self._commit(reservation, certificate, at) for reservation, certificate in signed
+            ]
+            self._tell(events.issued(reservation, at) for reservation, _ in signed)
+            self._tell(superseded)
 
     def _commit(
         self, reservation: Reservation, certificate: x509.Certificate, at: datetime
-    ) -> None:
+    ) -> events.Event | None:
         with self._lock:
             key = reservation.issuer_id, reservation.serial_number
             row = self._rows.get(key)
@@ -182,6 +184,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
                 raise ReservationLost(
                     "The reservation was closed before its certificate was ready."
                 )
+            superseded = None
             if reservation.predecessor is not None:
                 predecessor = self._predecessor(reservation)
                 if predecessor is None or predecessor.status is not CertificateStatus.VALID:
@@ -189,6 +192,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
                 inherits = self._claims.get(row.common_name) == _key(predecessor)
                 if reservation.supersedes:
                     self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
+                    superseded = events.superseded(predecessor, row.serial_number, at)
                 else:
                     self._give_up_claim(predecessor)
                 if inherits and reservation.claims_name:
@@ -196,6 +200,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
             self._note_issuer(key, certificate, row.cert_type)
             pem = certificate.public_bytes(Encoding.PEM).decode()
             self._rows[key] = replace(row, status=CertificateStatus.VALID, certificate_pem=pem)
+            return superseded
 
     def _note_issuer(self, key: _Key, certificate: x509.Certificate, cert_type: CertType) -> None:
         if cert_type is CertType.CA and is_ca(certificate):
@@ -258,8 +263,12 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
         with self._lock:
             self._insert(row, at, claims=claims_name)
             self._note_issuer(_key(row), certificate, cert_type)
+            place = row.issuer_id, row.serial_number, row.common_name
+            self._tell([events.registered(place, cert_type, row.not_after, at)])
 
-    def _write_revocation(self, row: CertificateRecord, reason: CRLReason, at: datetime) -> None:
+    def _write_revocation(
+        self, row: CertificateRecord, reason: CRLReason, at: datetime
+    ) -> Revocation:
         revocation = revoke_rule(row.revocation, reason, at)
         self._rows[_key(row)] = replace(
             row,
@@ -268,6 +277,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
             revocation_reason=revocation.reason,
         )
         self._give_up_claim(row)
+        return revocation
 
     def revoke(
         self,
@@ -282,7 +292,10 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
         with self._lock:
             row = self.get_by_serial(serial_number, issuer_id)
             if row is not None:
-                self._write_revocation(row, reason, at)
+                revocation = self._write_revocation(row, reason, at)
+                if revocation != row.revocation:
+                    place = row.issuer_id, row.serial_number, row.common_name
+                    self._tell([events.revoked(place, revocation, at)])
             return row is not None
 
     def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
@@ -295,6 +308,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
             if row.certificate_pem is None:
                 # It was put on hold before it was signed: there is nothing to be valid.
                 self._close(row)
+                self._tell([events.released(row, CertificateStatus.ABANDONED, at)])
                 return True
             self._free_expired_claim(row.common_name, at)
             if row.claims_name:
@@ -305,6 +319,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
                 revocation_date=None,
                 revocation_reason=None,
             )
+            self._tell([events.released(row, CertificateStatus.VALID, at)])
             return True
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
@@ -364,6 +379,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
                 return False
             swap()
             state.published = stamp
+            self._tell([events.crl_published(issuer_id, stamp)])
             return True
 
 
