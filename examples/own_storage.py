@@ -6,17 +6,22 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from threading import RLock
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from tiny_ca.domain.errors import FileAlreadyExists, StorageError
 from tiny_ca.domain.records import Location
-from tiny_ca.ports.storage import Artefacts, Leftover, StagedCRL
+from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover, StagedCRL
 
 PEM = serialization.Encoding.PEM
 PLAIN = PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+LOAD: dict[str, Any] = {
+    ".pem": x509.load_pem_x509_certificate,
+    ".key": lambda data: serialization.load_pem_private_key(data, None),
+    ".csr": x509.load_pem_x509_csr,
+}
 
 
 class KeyValueStorage:
@@ -29,12 +34,10 @@ class KeyValueStorage:
         if _place(location) in self._store:
             raise FileAlreadyExists(_place(location))
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
-        files = {".pem": artefacts.certificate.public_bytes(PEM).decode()}
-        if artefacts.private_key is not None:
-            files[".key"] = artefacts.private_key.private_bytes(*PLAIN).decode()
-        if artefacts.csr is not None:
-            files[".csr"] = artefacts.csr.public_bytes(PEM).decode()
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
+        files = {kind: _text(value) for kind, value in artefacts.values().items()}
         folder = {"at": datetime.now(UTC).isoformat(), "name": location.file_name, "files": files}
         with self._lock:
             if f"staged/{location.uuid}" in self._store:
@@ -49,7 +52,8 @@ class KeyValueStorage:
             if staged is not None:
                 self._store[_place(location)] = staged
                 del self._store[f"staged/{location.uuid}"]
-            return dict(self.load(location).paths)
+            place = Path(_place(location))
+            return {kind: place / f"{location.file_name}{kind}" for kind in self._load(location)}
 
     def discard(self, uuid: str) -> None:
         self._store.pop(f"staged/{uuid}", None)
@@ -57,9 +61,10 @@ class KeyValueStorage:
     def leftovers(self) -> Iterator[Leftover]:
         for key in [key for key in self._store if key.startswith("staged/")]:
             folder = json.loads(self._store[key])
-            certificate = x509.load_pem_x509_certificate(folder["files"][".pem"].encode())
+            pem = folder["files"].get(".pem")
+            serial = pem and x509.load_pem_x509_certificate(pem.encode()).serial_number
             at = datetime.fromisoformat(folder["at"])
-            yield Leftover(key.removeprefix("staged/"), at, certificate.serial_number)
+            yield Leftover(key.removeprefix("staged/"), at, serial)
 
     def delete(self, location: Location) -> None:
         self._store.pop(_place(location), None)
@@ -71,19 +76,23 @@ class KeyValueStorage:
         return None if found == "." else found
 
     def load(self, location: Location) -> Artefacts:
+        values, place = self._load(location), Path(_place(location))
+        if ".pem" not in values:
+            raise StorageError(f"There is no certificate at {place}.")
+        paths = {kind: place / f"{location.file_name}{kind}" for kind in values}
+        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"), paths)
+
+    def load_request(self, location: Location) -> KeyRequest:
+        values = self._load(location)
+        if not {".key", ".csr"} <= values.keys():
+            raise StorageError(f"There is no request at {_place(location)}.")
+        return KeyRequest(values[".key"], values[".csr"])
+
+    def _load(self, location: Location) -> dict[str, Any]:
         folder = json.loads(self._store.get(_place(location), b"null"))
         if folder is None or folder["name"] != location.file_name:
             raise StorageError(f"There is nothing at {_place(location)}.")
-        files = {extension: text.encode() for extension, text in folder["files"].items()}
-        key = serialization.load_pem_private_key(files[".key"], None) if ".key" in files else None
-        csr = x509.load_pem_x509_csr(files[".csr"]) if ".csr" in files else None
-        place = Path(_place(location))
-        return Artefacts(
-            x509.load_pem_x509_certificate(files[".pem"]),
-            key,
-            csr,
-            {extension: place / f"{location.file_name}{extension}" for extension in files},
-        )
+        return {kind: LOAD[kind](text.encode()) for kind, text in folder["files"].items()}
 
     def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> StagedCRL:
         file = BytesIO()
@@ -107,6 +116,12 @@ class _StagedCRL:
 
     def discard(self) -> None:
         """Nothing was written."""
+
+
+def _text(value: Any) -> str:
+    is_key = hasattr(value, "private_bytes")
+    data: bytes = value.private_bytes(*PLAIN) if is_key else value.public_bytes(PEM)
+    return data.decode()
 
 
 def _place(location: Location) -> str:

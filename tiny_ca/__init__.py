@@ -31,13 +31,18 @@ if TYPE_CHECKING:
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
-    from tiny_ca.domain.errors import TinyCAError
+    from tiny_ca.domain.backup import BackupManifest, RestoreReport, RevokedAgain
+    from tiny_ca.domain.catalogue import BulkRevocation
+    from tiny_ca.domain.errors import StillNeeded, TinyCAError
+    from tiny_ca.domain.events import Event, EventKind
     from tiny_ca.domain.keys import KeyAlgorithm
+    from tiny_ca.domain.paths import Conformance
     from tiny_ca.domain.plan import PublicationURLs
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
     from tiny_ca.domain.serial import CertSerialParser, CertType, SerialGenerator
     from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.ports.inspector import CertificateDetails
     from tiny_ca.settings import Settings
 
 _HOMES = {
@@ -61,13 +66,18 @@ _HOMES = {
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
-    "tiny_ca.domain.errors": ("TinyCAError",),
+    "tiny_ca.domain.catalogue": ("BulkRevocation",),
+    "tiny_ca.domain.backup": ("BackupManifest", "RestoreReport", "RevokedAgain"),
+    "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
+    "tiny_ca.domain.events": ("Event", "EventKind"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
+    "tiny_ca.domain.paths": ("Conformance",),
     "tiny_ca.domain.plan": ("PublicationURLs",),
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
     "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
     "tiny_ca.lifecycle": ("CertLifecycleManager",),
+    "tiny_ca.ports.inspector": ("CertificateDetails",),
     "tiny_ca.settings": ("Settings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -77,8 +87,10 @@ __all__ = [
     "AsyncCertLifecycleManager",
     "AsyncDBHandler",
     "AsyncLocalStorage",
+    "BackupManifest",
     "BaseDB",
     "BaseStorage",
+    "BulkRevocation",
     "CAConfig",
     "CAFileLoader",
     "CRLReason",
@@ -86,11 +98,15 @@ __all__ = [
     "CertLifetime",
     "CertSerialParser",
     "CertType",
+    "CertificateDetails",
     "CertificateFactory",
     "CertificateRecord",
     "CertificateStatus",
     "ClientConfig",
+    "Conformance",
     "Container",
+    "Event",
+    "EventKind",
     "ICALoader",
     "KeyAlgorithm",
     "LocalStorage",
@@ -100,11 +116,14 @@ __all__ = [
     "NoRegistry",
     "NoStorage",
     "PublicationURLs",
+    "RestoreReport",
     "RevokeStatus",
+    "RevokedAgain",
     "SeededEntropy",
     "SerialGenerator",
     "SerialWithEncoding",
     "Settings",
+    "StillNeeded",
     "SyncDBHandler",
     "SyncDatabaseManager",
     "TinyCAError",

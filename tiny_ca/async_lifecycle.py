@@ -1,7 +1,9 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from datetime import timedelta
 from functools import update_wrapper
+from itertools import islice
 from logging import Logger
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -10,8 +12,11 @@ from anyio import CapacityLimiter
 
 from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
+from tiny_ca.application.events import LEASE, Delivered, Round
 from tiny_ca.application.runner import run_in_worker
+from tiny_ca.domain.events import Event
 from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.profiles import Profile
 from tiny_ca.lifecycle import CertLifecycleManager
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
@@ -25,6 +30,8 @@ __all__ = ["AsyncCertLifecycleManager"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_PAGE = 500
+
 
 def _awaited(
     method: Callable[Concatenate[CertLifecycleManager, P], T],
@@ -33,6 +40,49 @@ def _awaited(
 
     async def call(self: "AsyncCertLifecycleManager", /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await run_in_worker(self._limiter, method, self._blocking, *args, **kwargs)
+
+    update_wrapper(call, method)
+    return call
+
+
+async def _deliver(limiter: CapacityLimiter | None, one: Round) -> None:
+    """Do as `events.deliver` does; async handlers run here, on the caller's loop.
+
+    A task that is cancelled before the acknowledgement leaves its event to be delivered again.
+    """
+    try:
+        event = await run_in_worker(limiter, one.begin)
+        while event is not None:
+            if one.is_async:
+                failure = await _failure_of(one.handler, event)
+                event = await run_in_worker(limiter, one.settle, failure)
+            else:
+                event = await run_in_worker(limiter, one.handle, event)
+    finally:
+        await run_in_worker(limiter, one.end)
+
+
+async def _failure_of(handler: Callable[[Event], Any], event: Event) -> Exception | None:
+    try:
+        await handler(event)
+    except Exception as error:  # noqa: BLE001 - it is told of, and tried again
+        return error
+    return None
+
+
+def _awaited_each(
+    method: Callable[Concatenate[CertLifecycleManager, P], Iterator[T]],
+) -> Callable[Concatenate["AsyncCertLifecycleManager", P], AsyncIterator[T]]:
+    """Make an async iterator of a synchronous one, a page in each hop."""
+
+    async def call(
+        self: "AsyncCertLifecycleManager", /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncIterator[T]:
+        limiter = self._limiter
+        items = await run_in_worker(limiter, method, self._blocking, *args, **kwargs)
+        while page := await run_in_worker(limiter, list, islice(items, _PAGE)):
+            for item in page:
+                yield item
 
     update_wrapper(call, method)
     return call
@@ -54,6 +104,7 @@ class AsyncCertLifecycleManager:
         logger: Logger | None = None,
         *,
         urls: PublicationURLs | None = None,
+        profiles: Iterable[Profile] = (),
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         crypto: Crypto | None = None,
@@ -66,6 +117,7 @@ class AsyncCertLifecycleManager:
             db_handler,
             logger,
             urls=urls,
+            profiles=profiles,
             clock=clock,
             entropy=entropy,
             crypto=crypto,
@@ -89,8 +141,23 @@ class AsyncCertLifecycleManager:
     def factory(self, value: Issuer) -> None:
         self._blocking.factory = value
 
+    async def under(self, ca: str | int | Issuer) -> Self:  # noqa: D102
+        bound = await run_in_worker(self._limiter, self._blocking.under, ca)
+        return self.wrapping(bound, self._limiter)
+
+    update_wrapper(under, CertLifecycleManager.under)
+
     create_self_signed_ca = _awaited(CertLifecycleManager.create_self_signed_ca)
     open_ca = _awaited(CertLifecycleManager.open_ca)
+    issue_intermediate_ca = _awaited(CertLifecycleManager.issue_intermediate_ca)
+    cross_sign_ca = _awaited(CertLifecycleManager.cross_sign_ca)
+    rollover_ca = _awaited(CertLifecycleManager.rollover_ca)
+    request_ca = _awaited(CertLifecycleManager.request_ca)
+    import_ca = _awaited(CertLifecycleManager.import_ca)
+    plan = _awaited(CertLifecycleManager.plan)
+    sign_csr = _awaited(CertLifecycleManager.sign_csr)
+    renew_certificate = _awaited(CertLifecycleManager.renew_certificate)
+    cosign_certificate = _awaited(CertLifecycleManager.cosign_certificate)
     issue_certificate = _awaited(CertLifecycleManager.issue_certificate)
     prepare_certificate = _awaited(CertLifecycleManager.prepare_certificate)
     issue_many = _awaited(CertLifecycleManager.issue_many)
@@ -101,6 +168,37 @@ class AsyncCertLifecycleManager:
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
+    subscribe = _awaited(CertLifecycleManager.subscribe)
+    unsubscribe = _awaited(CertLifecycleManager.unsubscribe)
+    announce_expiring = _awaited(CertLifecycleManager.announce_expiring)
+
+    async def deliver_events(
+        self, name: str | None = None, *, limit: int | None = None, lease: timedelta = LEASE
+    ) -> Delivered:
+        """Call async handlers here, and all others in a worker thread."""
+        begin = self._blocking._rounds  # noqa: SLF001
+        rounds = await run_in_worker(self._limiter, begin, name, limit, lease)
+        for one in rounds:
+            await _deliver(self._limiter, one)
+        return Delivered.of(rounds)
+
+    update_wrapper(deliver_events, CertLifecycleManager.deliver_events)
+
+    inspect_certificate = _awaited(CertLifecycleManager.inspect_certificate)
+    get_cert_chain = _awaited(CertLifecycleManager.get_cert_chain)
+    export_pkcs12 = _awaited(CertLifecycleManager.export_pkcs12)
+    export_fullchain = _awaited(CertLifecycleManager.export_fullchain)
+    export_pkcs7 = _awaited(CertLifecycleManager.export_pkcs7)
+    export_java_truststore = _awaited(CertLifecycleManager.export_java_truststore)
+    list_certificates = _awaited(CertLifecycleManager.list_certificates)
+    iter_certificates = _awaited_each(CertLifecycleManager.iter_certificates)
+    get_expiring_soon = _awaited(CertLifecycleManager.get_expiring_soon)
+    refresh_expired_statuses = _awaited(CertLifecycleManager.refresh_expired_statuses)
+    delete_certificate = _awaited(CertLifecycleManager.delete_certificate)
+    revoke_many = _awaited(CertLifecycleManager.revoke_many)
+    verify_chain = _awaited(CertLifecycleManager.verify_chain)
+    backup = _awaited(CertLifecycleManager.backup)
+    restore = _awaited(CertLifecycleManager.restore)
     recover = _awaited(CertLifecycleManager.recover)
     aclose = _awaited(CertLifecycleManager.close)
 

@@ -1,4 +1,4 @@
-"""The import paths of tiny_ca 0.1: one table of where the same names live now."""
+"""The import paths of tiny_ca 0.1 and 0.2: one table of where the same names live now."""
 
 import sys
 from collections.abc import Sequence
@@ -37,6 +37,7 @@ _HOMES = {
     "tiny_ca.domain.revocation": ("RevokeStatus",),
     "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
     "tiny_ca.lifecycle": ("CertLifecycleManager",),
+    "tiny_ca.ports.inspector": ("CertificateDetails",),
 }
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names}
 # Names that 0.1 used for two things, or that have another name here.
@@ -72,6 +73,7 @@ _MODULES = {
     "tiny_ca.managers.async_lifecycle_manager": "AsyncCertLifecycleManager",
     "tiny_ca.managers.sync_lifecycle_manager": "CertLifecycleManager",
     "tiny_ca.models": "CAConfig ClientConfig",
+    "tiny_ca.models.certificate": "CAConfig CertificateDetails CertificateInfo ClientConfig",
     "tiny_ca.models.certtificate": "CAConfig CertificateInfo ClientConfig",
     "tiny_ca.storage": "BaseStorage LocalStorage",
     "tiny_ca.storage.async_local_storage": "AsyncLocalStorage",
@@ -104,7 +106,7 @@ class _Compat(MetaPathFinder, Loader):
             return getattr(import_module(home), name_there)
 
         module.__dict__.update(
-            __doc__="An import path of tiny_ca 0.1.", __all__=names, __getattr__=__getattr__
+            __doc__="An import path of tiny_ca 0.1 or 0.2.", __all__=names, __getattr__=__getattr__
         )
 
 

@@ -4,7 +4,8 @@ Not collected by itself: `test_the_kit.py` runs each class and expects a failure
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 import pytest
@@ -20,7 +21,7 @@ from tiny_ca.domain.records import (
     Location,
     Reservation,
 )
-from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.revocation import CRLReason, owed_by_crl
 from tiny_ca.ports.storage import Artefacts
 from tiny_ca.testing import RegistryContract, StorageContract
 from tiny_ca.testing.samples import entries_of
@@ -122,6 +123,50 @@ class HasOneScope(MemoryRegistry):
         scope: CRLScope = COMPLETE,
     ) -> bool:
         return super().publish_crl(issuer_id, stamp, swap)
+
+
+class RepeatsTheLastOfAPage(MemoryRegistry):
+    def page(self, wanted: Any, at: datetime, limit: int, before: Any = None, offset: int = 0):
+        return super().page(wanted, at, limit, before and before + 1, offset)
+
+
+class TrustsTheStoredStatus(MemoryRegistry):
+    def _matching(self, wanted: Any, at: datetime) -> list[CertificateRecord]:
+        found = super()._matching(replace(wanted, status=None), at)
+        return [row for row in found if wanted.status in (None, row.status)]
+
+
+class MarksTheLastSecond(MemoryRegistry):
+    def expire(self, at: datetime, limit: int) -> int:
+        return super().expire(at + timedelta(seconds=1), limit)
+
+
+class RevokesInADryRun(MemoryRegistry):
+    def revoke_many(self, *args: Any, dry_run: bool = False) -> Any:
+        return super().revoke_many(*args)
+
+
+class DropsWhatACRLOwes(MemoryRegistry):
+    def _last_this_update(self, issuer_id: str) -> datetime | None:
+        return datetime.max.replace(tzinfo=UTC)
+
+    def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
+        last = super()._last_this_update(issuer_id)
+        rows = [row for row in self._rows.values() if row.issuer_id == issuer_id]
+        for row in rows:
+            held = row.revocation
+            if held is not None and owed_by_crl(held, row.not_after, last):
+                yield CRLEntry(row.serial_number, held.revocation_date, held.reason)
+
+
+class ForgetsAFolder(MemoryRegistry):
+    def delete(self, serial_number: int, at: datetime, location: Location | None = None) -> bool:
+        return super().delete(serial_number, at)
+
+
+class DeletesAnothersFolder(MemoryRegistry):
+    def deleted(self) -> Iterator[Location]:
+        return iter(list(self._deleted))
 
 
 class FreesASerialNumber(MemoryRegistry):

@@ -10,15 +10,17 @@ from sqlalchemy.orm import Session
 
 from tests.support import PostgreSQL
 from tiny_ca import AsyncDBHandler, MemoryRegistry, SyncDBHandler
+from tiny_ca.adapters.outbound.db.schema import metadata
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import NotUniqueCertOwner, RegistryError, ReservationLost
-from tiny_ca.domain.records import CRLStamp
+from tiny_ca.domain.records import CRLStamp, Location
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing import RegistryContract
 from tiny_ca.testing.samples import HOUR, NOW, SampleCA
 
-TABLES = ("certificates", "certificate_issuers")
+TABLES = tuple(metadata.tables)
 
 
 class OnSQLite:
@@ -146,11 +148,27 @@ class OfADatabase(RegistryContract):
         "release": lambda registry, _: registry.release(1, NOW),
         "pending": lambda registry, _: list(registry.pending(NOW + HOUR)),
         "authorities": lambda registry, _: list(registry.authorities()),
+        "issuer_certificates": lambda registry, ca: registry.issuer_certificates(ca.issuer_id),
+        "get_many": lambda registry, ca: list(registry.get_many(ca.issuer_id, [1])),
+        "deleted_serials": lambda registry, ca: registry.deleted_serials(ca.issuer_id, [1]),
+        "crl_files_owner": lambda registry, _: registry.crl_files_owner(),
+        "own_crl_files": lambda registry, ca: registry.own_crl_files(ca.issuer_id),
+        "crl_entries": lambda registry, ca: list(registry.crl_entries(ca.issuer_id)),
+        "last_crl": lambda registry, ca: registry.last_crl(ca.issuer_id),
         "revoked": lambda registry, ca: list(registry.revoked(ca.issuer_id)),
         "next_crl_number": lambda registry, ca: registry.next_crl_number(ca.issuer_id),
         "publish_crl": lambda registry, ca: registry.publish_crl(
             ca.issuer_id, CRLStamp(9, NOW, NOW + HOUR), lambda: None
         ),
+        "page": lambda registry, _: registry.page(CertificateFilter(), NOW, 1),
+        "expiring": lambda registry, _: registry.expiring(NOW, NOW + HOUR, 1),
+        "expire": lambda registry, _: registry.expire(NOW, 1),
+        "revoke_many": lambda registry, _: registry.revoke_many(
+            CertificateFilter(), CRLReason.SUPERSEDED, NOW, 1
+        ),
+        "delete": lambda registry, _: registry.delete(1, NOW),
+        "deleted": lambda registry, _: list(registry.deleted()),
+        "forget": lambda registry, _: registry.forget(Location("uuid", "file")),
     }
 
     def test_a_failing_database_is_no_empty_answer(

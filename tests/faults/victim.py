@@ -26,7 +26,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.faults.pki import AT_ONCE, LEAVES, ROOT, leaf, manager_of
-from tiny_ca import CertLifecycleManager
+from tiny_ca import CertLifecycleManager, Event
 from tiny_ca.adapters.outbound.crypto import backend, factory
 from tiny_ca.adapters.outbound.crypto.crl import sign_crl
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate
@@ -121,8 +121,21 @@ def crl(manager: CertLifecycleManager, request: Reply) -> Reply:
     return {"number": extensions.get_extension_for_class(x509.CRLNumber).value.crl_number}
 
 
+def deliver(manager: CertLifecycleManager, request: Reply) -> Reply:
+    """Tell of everything that waits, to a subscriber whose memory outlives it."""
+    told = Path(request["folder"]) / "witness" / "told"
+    descriptor = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def remember(event: Event) -> None:
+        os.writev(descriptor, [json.dumps([event.id, event.serial_number]).encode() + b"\n"])
+
+    manager.subscribe("witness", remember)
+    return manager.deliver_events()._asdict()
+
+
 OPERATIONS = {
-    run.__name__: run for run in (bootstrap, issue, overwrite, supersede, rotate, revoke, crl)
+    run.__name__: run
+    for run in (bootstrap, issue, overwrite, supersede, rotate, revoke, crl, deliver)
 }
 
 
@@ -197,6 +210,8 @@ def warm_up() -> None:
             old = rotate(manager, {"old": old})["serial"]
             revoke(manager, {"old": old})
             crl(manager, {})
+        (folder / "witness").mkdir()
+        deliver(manager, {"folder": name})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The import paths of tiny_ca 0.1: each name under each path is the one public object."""
+"""The import paths of tiny_ca 0.1 and 0.2: each name under each path is the one public object."""
 
 import json
 import re
@@ -64,6 +64,12 @@ PATHS = {
     "tiny_ca.managers.async_lifecycle_manager": ("AsyncCertLifecycleManager",),
     "tiny_ca.managers.sync_lifecycle_manager": ("CertLifecycleManager",),
     "tiny_ca.models": ("CAConfig", "ClientConfig"),
+    "tiny_ca.models.certificate": (
+        "CAConfig",
+        "CertificateDetails",
+        "CertificateInfo",
+        "ClientConfig",
+    ),
     "tiny_ca.models.certtificate": ("CAConfig", "CertificateInfo", "ClientConfig"),
     "tiny_ca.settings": ("DEFAULT_LOGGER",),
     "tiny_ca.storage": ("BaseStorage", "LocalStorage"),

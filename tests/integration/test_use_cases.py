@@ -46,7 +46,9 @@ from tiny_ca.domain.errors import (
     ValidationCertError,
 )
 from tiny_ca.domain.keys import KeySpec
-from tiny_ca.domain.plan import plan_leaf
+from tiny_ca.domain.planning import plan_issuance
+from tiny_ca.domain.profiles import flag_profile
+from tiny_ca.domain.requests import Authority
 
 HOLD = x509.ReasonFlags.certificate_hold
 COMPROMISE = x509.ReasonFlags.key_compromise
@@ -121,10 +123,9 @@ class TestStatus:
 
 
 def _twin(factory: CertificateFactory, certificate: x509.Certificate) -> x509.Certificate:
-    plan = plan_leaf(
-        leaf("evil.internal").to_request(),
-        issuer=factory.info,
-        issuer_validity=factory.validity,
+    plan = plan_issuance(
+        leaf("evil.internal").to_request(flag_profile()),
+        authority=Authority(factory.info, factory.validity),
         now=certificate.not_valid_before_utc,
         random_bits=0,
     )
@@ -486,7 +487,7 @@ class TestSerialNumbers:
 
 class TestCRL:
     def test_that_lost_the_race_leaves_the_newer_one(self, world: World) -> None:
-        hook = Hook("revoked")
+        hook = Hook("crl_entries")
         slow_registry = hooked(SyncDBHandler, hook)(world.url)
         with world.ca() as fast, world.ca(db_handler=slow_registry) as slow:
             certificate, _, _ = fast.issue_certificate(leaf())

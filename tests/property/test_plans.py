@@ -35,32 +35,38 @@ from tiny_ca.domain.plan import (
     CertificatePlan,
     ExtendedKeyUsage,
     KeyUsage,
-    LeafRequest,
-    RootRequest,
-    plan_leaf,
-    plan_root,
 )
+from tiny_ca.domain.planning import plan_issuance, plan_root
+from tiny_ca.domain.profiles import flag_profile
+from tiny_ca.domain.requests import Authority, IssuanceRequest, RootRequest
 from tiny_ca.domain.serial import CertType, parse_serial_number
 
 ISSUER = CertificateInfo(organization="ACME", country="UA")
 DECADE = Validity(NOW, NOW + timedelta(days=3650))
+AUTHORITY = Authority(ISSUER, DECADE)
 
 key_specs = st.builds(KeySpec, st.sampled_from(KeyAlgorithm))
 requests = st.builds(
-    LeafRequest,
+    IssuanceRequest,
     common_name=common_names,
     cert_type=cert_types,
     key=key_specs,
-    days_valid=st.integers(1, 4000),
+    lifetime=st.integers(1, 4000),
     email=st.none() | email_addresses,
-    is_server=st.booleans(),
-    is_client=st.booleans(),
+    profile=st.builds(flag_profile, is_server=st.booleans(), is_client=st.booleans()),
     names=st.lists(general_names, max_size=4).map(tuple),
 )
 
 
-def plan(request: LeafRequest, bits: int = 1) -> CertificatePlan:
-    return plan_leaf(request, issuer=ISSUER, issuer_validity=DECADE, now=NOW, random_bits=bits)
+SERVER = flag_profile(is_server=True)
+
+
+def plan(request: IssuanceRequest, bits: int = 1) -> CertificatePlan:
+    return plan_issuance(request, authority=AUTHORITY, now=NOW, random_bits=bits)
+
+
+def is_server(request: IssuanceRequest) -> bool:
+    return ExtendedKeyUsage.SERVER_AUTH in request.profile.extended_key_usage
 
 
 def factory() -> CertificateFactory:
@@ -108,9 +114,8 @@ class TestRFC5280_4_2_1_12_ExtendedKeyUsage:
     @given(requests)
     def test_holds_the_purposes_that_were_asked_for(self, request):
         purposes = plan(request).extended_key_usage
-        assert (ExtendedKeyUsage.SERVER_AUTH in purposes) == request.is_server
-        assert (ExtendedKeyUsage.CLIENT_AUTH in purposes) == request.is_client
-        assert len(purposes) == request.is_server + request.is_client
+        assert purposes == request.profile.extended_key_usage
+        assert len(set(purposes)) == len(purposes)
 
 
 class TestRFC5280_4_2_1_9_BasicConstraints:
@@ -125,7 +130,7 @@ class TestRFC5280_4_2_1_6_SubjectAltName:
     def test_a_common_name_is_in_it_iff_it_is_the_host_of_a_server(self, request):
         host = general_name_of_host(request.common_name)
         names = plan(request).subject_alternative_names
-        if request.is_server and host is not None:
+        if is_server(request) and host is not None:
             assert names[0] == host
         else:
             assert set(names) == {*request.names, *_mailboxes(request)}
@@ -134,7 +139,7 @@ class TestRFC5280_4_2_1_6_SubjectAltName:
     def test_every_name_that_was_asked_for_is_in_it_once(self, request):
         names = plan(request).subject_alternative_names
         assert len(set(names)) == len(names)
-        host = general_name_of_host(request.common_name) if request.is_server else None
+        host = general_name_of_host(request.common_name) if is_server(request) else None
         wanted = {*request.names, *_mailboxes(request), *([host] if host else [])}
         assert set(names) == wanted
 
@@ -142,31 +147,31 @@ class TestRFC5280_4_2_1_6_SubjectAltName:
     def test_a_common_name_that_is_named_again_is_there_once(self, name, times, is_upper):
         assume(len(name) <= 64)
         spelt = name.upper() if is_upper else name
-        request = LeafRequest(name, is_server=True, names=(GeneralName.dns(spelt),) * times)
+        request = IssuanceRequest(name, SERVER, names=(GeneralName.dns(spelt),) * times)
         assert plan(request).subject_alternative_names == (GeneralName.dns(name),)
 
     @given(ip_addresses)
     def test_an_address_is_named_as_an_address(self, address):
-        request = LeafRequest(address.exploded, is_server=True)
+        request = IssuanceRequest(address.exploded, SERVER)
         assert plan(request).subject_alternative_names == (
             GeneralName(GeneralNameKind.IP, str(address)),
         )
 
     @given(dns_names)
     def test_an_internationalised_common_name_is_named_by_its_a_labels(self, name):
-        request = LeafRequest("Київ", is_server=True, host_name=name)
+        request = IssuanceRequest("Київ", SERVER, host_name=name)
         assert plan(request).subject_alternative_names == (GeneralName.dns(name),)
 
     @given(hostile_text)
     def test_what_is_no_host_is_never_named_as_one(self, text):
-        request = LeafRequest(text, is_server=True)
+        request = IssuanceRequest(text, SERVER)
         try:
             names = plan(request).subject_alternative_names
         except InvalidName:
             return
         assert set(names) <= {general_name_of_host(text)}
 
-    @given(requests.filter(lambda request: request.is_server))
+    @given(requests.filter(is_server))
     def test_certificates_say_so_and_are_not_critical(self, request):
         planned = plan(request)
         certificate = _FACTORY.sign_certificate(planned, _FACTORY.certificate.public_key())
@@ -189,7 +194,7 @@ class TestRFC5280_4_1_2_6_Subject:
     @given(requests, hostile_text)
     def test_a_mailbox_that_is_none_is_refused(self, request, text):
         with pytest.raises(InvalidName):
-            plan(LeafRequest(request.common_name, email=text))
+            plan(IssuanceRequest(request.common_name, email=text))
 
 
 class TestPlannedSerialNumber:
@@ -202,7 +207,7 @@ class TestPlannedSerialNumber:
         assert planned.serial_number & (2**64 - 1) == bits
 
 
-def _mailboxes(request: LeafRequest) -> list[GeneralName]:
+def _mailboxes(request: IssuanceRequest) -> list[GeneralName]:
     return [] if request.email is None else [GeneralName.email(request.email)]
 
 

@@ -17,7 +17,8 @@ from tiny_ca.adapters.outbound.system import SerialWithEncoding
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.names import SubjectName
-from tiny_ca.domain.plan import RootRequest, plan_root
+from tiny_ca.domain.planning import plan_root
+from tiny_ca.domain.requests import RootRequest
 from tiny_ca.domain.serial import (
     CertSerialParser,
     CertType,

@@ -19,7 +19,8 @@ from tiny_ca.domain.errors import InvalidRangeTimeCertificate, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.lifetime import Validity, plan_validity, utc_seconds
 from tiny_ca.domain.names import CertificateInfo, SubjectName
-from tiny_ca.domain.plan import LeafRequest, RootRequest, plan_leaf, plan_root
+from tiny_ca.domain.planning import plan_issuance, plan_root
+from tiny_ca.domain.requests import Authority, IssuanceRequest, RootRequest
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
@@ -145,14 +146,13 @@ class TestRFC5280_6_1_NothingOutlivesItsIssuer:
         is_strict=st.booleans(),
     )
     def test_a_leaf_ends_with_its_issuer_or_is_refused(self, issuer, start, days, is_strict):
-        request = LeafRequest(
-            "a.internal", key=P256, valid_from=start, days_valid=days, is_strict=is_strict
+        request = IssuanceRequest(
+            "a.internal", key=P256, valid_from=start, lifetime=days, is_strict=is_strict
         )
 
         def plan():
-            return plan_leaf(
-                request, issuer=CertificateInfo(), issuer_validity=issuer, now=NOW, random_bits=1
-            )
+            authority = Authority(CertificateInfo(), issuer)
+            return plan_issuance(request, authority=authority, now=NOW, random_bits=1)
 
         try:
             asked = plan_validity(start, days, NOW)

@@ -43,7 +43,7 @@ def _modes(base: Path) -> dict[str, set[str]]:
     modes: dict[str, set[str]] = {"files": set(), "folders": set()}
     for path in (base, *base.rglob("*")):
         kind = "folders" if path.is_dir() else "files"
-        if path.name != "crl.pem":
+        if path.stem != "crl":
             modes[kind].add(oct(stat.S_IMODE(path.stat().st_mode)))
     return modes
 

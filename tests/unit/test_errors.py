@@ -16,11 +16,14 @@ ARGUMENTS = {
     errors.NotUniqueCertOwner: ("nginx",),
     errors.CertNotFound: (),
     errors.DBNotInitedError: (),
+    errors.StillNeeded: (1, "is needed", NOW),
     errors.FileAlreadyExists: (Path("a.pem"),),
     errors.ErrorLoadCert: (Path("a.pem"), "no PEM"),
     errors.NotExistCertFile: (Path("a.pem"),),
     errors.IsNotFile: (Path("a.pem"),),
     errors.WrongType: (".txt",),
+    errors.ProfileViolation: ("server", ["a name is missing"]),
+    errors.AmbiguousSerialNumber: (7,),
 }
 CLASSES = [
     found

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def python(*arguments: str | Path, cwd: Path) -> str:
@@ -34,6 +34,12 @@ def python(*arguments: str | Path, cwd: Path) -> str:
 @pytest.mark.parametrize("block", blocks("python"), ids=["one line", "embedded", "in a test"])
 def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     python("-c", block, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_the_documentations_code_runs(page: Path, tmp_path: Path) -> None:
+    for block in blocks("python", page.read_text()):
+        python("-c", block, cwd=tmp_path)
 
 
 WITHOUT_EXTRAS = """
@@ -79,6 +85,12 @@ def test_the_device_registration_runs(tmp_path: Path) -> None:
     assert "retired    sensor-17: revoked" in printed
 
 
+def test_the_verification_of_a_peer_runs(tmp_path: Path) -> None:
+    printed = python(ROOT / "examples/verify_peer.py", "pki", cwd=tmp_path).splitlines()
+    verdicts = [line.split(":")[0].split()[-1] for line in printed]
+    assert verdicts == ["good", "refused", "good", "refused", "refused"]
+
+
 VIOLATIONS = {
     "the domain does I/O": ("domain/names.py", "import os"),
     "the domain reads a clock": ("domain/plan.py", "NOW = datetime.now(UTC)"),
@@ -100,7 +112,7 @@ VIOLATIONS = {
         "adapters/outbound/db/queries.py",
         "from tiny_ca.adapters.outbound.storage.files import remove",
     ),
-    "the face knows the container": ("lifecycle.py", "import tiny_ca.container"),
+    "the face knows the container": ("lifecycle/base.py", "import tiny_ca.container"),
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from cryptography import x509
@@ -13,6 +13,7 @@ from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import (
     FileAlreadyExists,
     SerialNumberCollision,
+    StorageError,
     TinyCAError,
     UnsafePath,
 )
@@ -30,10 +31,13 @@ __all__ = [
     "location_of",
     "new_location",
     "prepare",
+    "present",
     "publish",
     "run_issuance",
     "undo",
 ]
+
+T = TypeVar("T")
 
 _COLLISIONS_TO_TAKE = 5
 
@@ -44,15 +48,29 @@ class Order:
 
     plan: CertificatePlan
     issuer_id: str
-    sign: Callable[[CertificatePlan, PrivateKey], x509.Certificate]
+    sign: Callable[[CertificatePlan, Any], x509.Certificate]
+    """Signs the plan for a public key."""
     location: Location
     key: PrivateKey | None = None
-    """`None`: made once the serial number is reserved."""
+    """`None`: made once the serial number is reserved, unless there is a *public_key*."""
+    public_key: Any = None
+    """Of somebody who keeps the private one."""
+    csr: x509.CertificateSigningRequest | None = None
     with_csr: bool = True
+    """Whether a request is made where there is none."""
     predecessor: int | None = None
+    predecessor_issuer_id: str | None = None
+    supersedes: bool = True
     retry_key: RetryKey | None = None
+    is_renewal: bool = False
+    """It keeps its predecessor's key."""
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
+
+    @property
+    def makes_key(self) -> bool:
+        """Whether a key is made for it."""
+        return self.key is None and self.public_key is None
 
 
 class Prepared(NamedTuple):
@@ -67,6 +85,13 @@ class Outcome(NamedTuple):
 
     artefacts: Artefacts
     paths: Mapping[str, Path]
+
+
+def present(value: T | None) -> T:
+    """Give what every end-entity issue makes, and an idempotent retry finds in the storage."""
+    if value is None:
+        raise StorageError("The storage does not hold this certificate's files any more.")
+    return value
 
 
 def new_location(
@@ -132,7 +157,7 @@ def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
         return in_threads(
             sign_and_stage,
             range(len(orders)),
-            is_heavy=any(order.key is None and order.plan.key.is_heavy for order in orders),
+            is_heavy=any(order.makes_key and order.plan.key.is_heavy for order in orders),
         )
     except BaseException as error:
         undo(services, [reservation for _, reservation in reserved], staged, error)
@@ -173,7 +198,12 @@ def _try_to_reserve(
             location=order.location,
             created_at=now,
             predecessor=order.predecessor,
+            predecessor_issuer_id=order.predecessor_issuer_id,
+            supersedes=order.supersedes,
             retry_key=order.retry_key,
+            is_renewal=order.is_renewal,
+            profile=plan.profile,
+            claims_name=plan.claims_name,
         )
         for order, plan in zip(orders, plans, strict=True)
     ]
@@ -184,9 +214,14 @@ def _try_to_reserve(
 def _sign(
     services: Services, order: Order, plan: CertificatePlan, reservation: Reservation
 ) -> Prepared:
+    if order.public_key is not None:
+        certificate = order.sign(plan, order.public_key)
+        return Prepared(reservation, Artefacts(certificate, None, order.csr))
     key = order.key or services.crypto.generate_private_key(plan.key)
-    csr = services.crypto.sign_request(plan.subject, key) if order.with_csr else None
-    return Prepared(reservation, Artefacts(order.sign(plan, key), key, csr))
+    csr = order.csr
+    if csr is None and order.with_csr:
+        csr = services.crypto.sign_request(plan.subject, key)
+    return Prepared(reservation, Artefacts(order.sign(plan, key.public_key()), key, csr))
 
 
 def undo(

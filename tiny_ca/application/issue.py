@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
+from cryptography import x509
+
+from tiny_ca.application.authority import authority_of
 from tiny_ca.application.issuance import (
     Order,
     Outcome,
@@ -16,13 +19,16 @@ from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import ValidityShortened
-from tiny_ca.domain.lifetime import Validity
-from tiny_ca.domain.plan import CertificatePlan, PublicationURLs, plan_leaf
-from tiny_ca.domain.records import RetryKey
+from tiny_ca.domain.plan import CertificatePlan
+from tiny_ca.domain.planning import plan_issuance
+from tiny_ca.domain.profiles import Profile, flag_profile
+from tiny_ca.domain.records import Location, RetryKey
+from tiny_ca.domain.requests import Authority, IssuanceRequest
 from tiny_ca.domain.serial import RANDOM_BITS
+from tiny_ca.ports.constraints import distinguished_name
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["issue", "issue_many", "order_leaf"]
+__all__ = ["carry_out", "issue", "issue_many", "order", "order_leaf", "plan_under", "profile_of"]
 
 
 def issue(
@@ -34,23 +40,31 @@ def issue(
     *,
     is_overwrite: bool = False,
     retry_key: RetryKey | None = None,
-    urls: PublicationURLs,
 ) -> Outcome:
     """Issue a certificate with a new key.
 
     With *is_overwrite* the valid certificate of the same common name is superseded, in one
     transaction with the new one, and its files are deleted afterwards.
     """
-    existing = active_by_name(services, config.common_name) if is_overwrite else None
-    replaced = None if existing is None else location_of(services, existing, config.file_name)
-    order = replace(
-        order_leaf(services, issuer, config, folder, uuid, urls=urls),
+    wanted = order_leaf(services, issuer, config, folder, uuid)
+    return carry_out(services, wanted, is_overwrite=is_overwrite, retry_key=retry_key)
+
+
+def carry_out(
+    services: Services, wanted: Order, *, is_overwrite: bool, retry_key: RetryKey | None
+) -> Outcome:
+    """Issue one certificate, in place of the valid one of its name if *is_overwrite*."""
+    name, place = wanted.plan.subject.common_name, wanted.location
+    existing = active_by_name(services, name) if is_overwrite else None
+    replaced = None if existing is None else location_of(services, existing, place.file_name)
+    wanted = replace(
+        wanted,
         predecessor=None if existing is None else existing.serial_number,
+        predecessor_issuer_id=None if existing is None else existing.issuer_id,
         retry_key=retry_key,
         replaces_files=is_overwrite,
     )
-    [outcome] = run_issuance(services, [order])
-    place = order.location
+    [outcome] = run_issuance(services, [wanted])
     if replaced is not None and (replaced.folder, replaced.uuid) != (place.folder, place.uuid):
         services.storage.delete(replaced)
     return outcome
@@ -63,13 +77,15 @@ def issue_many(
     folder: str | PurePath | None = None,
     *,
     retry_keys: Sequence[RetryKey | None],
-    urls: PublicationURLs,
 ) -> list[Outcome]:
     """Issue certificates, all or none, in two transactions."""
-    orders = [order_leaf(services, issuer, config, folder, urls=urls) for config in configs]
+    authority = authority_of(services, issuer)
+    orders = [
+        order_leaf(services, issuer, config, folder, authority=authority) for config in configs
+    ]
     return run_issuance(
         services,
-        [replace(order, retry_key=key) for order, key in zip(orders, retry_keys, strict=True)],
+        [replace(each, retry_key=key) for each, key in zip(orders, retry_keys, strict=True)],
     )
 
 
@@ -80,32 +96,57 @@ def order_leaf(
     folder: str | PurePath | None,
     uuid: str | None = None,
     *,
-    urls: PublicationURLs,
+    authority: Authority | None = None,
 ) -> Order:
     """Plan a certificate and say who signs it and where its files go; nothing is written."""
+    location = new_location(services, config.file_name, folder, uuid)
+    request = config.to_request(profile_of(services, config))
+    return order(services, issuer, request, location, authority)
+
+
+def profile_of(services: Services, config: ClientConfig) -> Profile:
+    """Give the profile that a request names, or that its flags make.  Raises `InvalidRequest`."""
+    if config.profile is not None:
+        return services.policy.profile(config.profile)
+    return flag_profile(is_server=config.is_server_cert, is_client=config.is_client_cert)
+
+
+def order(
+    services: Services,
+    issuer: Issuer,
+    request: IssuanceRequest,
+    location: Location,
+    authority: Authority | None = None,
+    subject: x509.Name | None = None,
+) -> Order:
+    """Plan what *issuer* signs; *subject* is written in place of the request's.
+
+    Raises as `plan_issuance`, and `ValidationCertError` under a CA that is revoked.
+    """
+    if subject is not None:
+        request = replace(request, written_subject=distinguished_name(subject))
     return Order(
-        plan=_plan(services, issuer, config, urls),
+        plan=plan_under(services, issuer, request, authority or authority_of(services, issuer)),
         issuer_id=issuer.issuer_id,
-        sign=lambda plan, key: issuer.sign_certificate(plan, key.public_key()),
-        location=new_location(services, config.file_name, folder, uuid),
+        sign=lambda plan, public_key: issuer.sign_certificate(plan, public_key, subject),
+        location=location,
     )
 
 
-def _plan(
-    services: Services, issuer: Issuer, config: ClientConfig, urls: PublicationURLs
+def plan_under(
+    services: Services, issuer: Issuer, request: IssuanceRequest, authority: Authority
 ) -> CertificatePlan:
-    ca = issuer.certificate
-    plan = plan_leaf(
-        config.to_request(),
-        issuer=issuer.info,
-        issuer_validity=Validity(ca.not_valid_before_utc, ca.not_valid_after_utc),
+    """Plan a certificate, and warn when it is cut to its issuer's end."""
+    plan = plan_issuance(
+        request,
+        authority=authority,
         now=services.clock.now(),
         random_bits=services.entropy.random_bits(RANDOM_BITS),
-        urls=urls,
+        urls=services.policy.urls.of_issuer(issuer.issuer_id),
     )
     if plan.is_shortened:
         warnings.warn(
-            f"{config.common_name!r} ends with its issuer on {plan.validity.not_after}.",
+            f"{request.common_name!r} ends with its issuer on {plan.validity.not_after}.",
             ValidityShortened,
             stacklevel=2,
         )

@@ -14,7 +14,6 @@ from tiny_ca.application.runner import run_in_worker
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import ReservationLost
 from tiny_ca.domain.lifetime import utc_seconds
-from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer
 
@@ -107,7 +106,6 @@ def prepare_leaf(
     folder: str | PurePath | None,
     uuid: str | None,
     *,
-    urls: PublicationURLs,
     predecessor: int | None = None,
 ) -> PreparedCertificate:
     """Reserve, sign and stage a certificate, in transactions of its own.
@@ -115,6 +113,6 @@ def prepare_leaf(
     The reservation is durable before the signature, whatever becomes of the caller's
     transaction, and SQLite, which has one writer, is free again before that begins.
     """
-    order = order_leaf(services, issuer, config, folder, uuid, urls=urls)
+    order = order_leaf(services, issuer, config, folder, uuid)
     [prepared] = prepare(services, [replace(order, predecessor=predecessor)])
     return PreparedCertificate(services, prepared)

@@ -30,16 +30,23 @@ def once(
     idempotency_key: str | None,
     request: tuple[object, ...],
     carry_out: Callable[[RetryKey | None], Outcome],
+    *,
+    needs_key: bool = True,
 ) -> Outcome:
     """Give the outcome of the first call with this key; without one, carry the request out.
 
     *request* is everything that the outcome depends on, as JSON can write it.  While another
     process is carrying the same request out, this one waits.  Raises `IdempotencyConflict`
     when the key belongs to another request, `StorageError` when the first certificate's
-    private key is not held, `ValidationCertError` when it was revoked before it was signed.
+    private key is not held though it *needs_key*, `ValidationCertError` when it was revoked
+    before it was signed.
     """
     [outcome] = once_for_all(
-        services, idempotency_key, [request], lambda keys: [carry_out(keys[0])]
+        services,
+        idempotency_key,
+        [request],
+        lambda keys: [carry_out(keys[0])],
+        needs_key=needs_key,
     )
     return outcome
 
@@ -49,6 +56,8 @@ def once_for_all(
     idempotency_key: str | None,
     requests: Sequence[tuple[object, ...]],
     carry_out: Callable[[Sequence[RetryKey | None]], list[Outcome]],
+    *,
+    needs_key: bool = True,
 ) -> list[Outcome]:
     """Do as `once` does for requests that are carried out all or none."""
     if idempotency_key is None:
@@ -64,7 +73,7 @@ def once_for_all(
     while True:
         # All rows are written in one transaction: the first stands for them.
         if _is_carried_out(services, keys[0]):
-            return [_outcome_of(services, key) for key in keys]
+            return [_outcome_of(services, key, needs_key=needs_key) for key in keys]
         try:
             return carry_out(keys)
         except IdempotencyKeyTaken:
@@ -90,7 +99,7 @@ def _record_of(services: Services, retry_key: RetryKey) -> CertificateRecord | N
     return record
 
 
-def _outcome_of(services: Services, retry_key: RetryKey) -> Outcome:
+def _outcome_of(services: Services, retry_key: RetryKey, *, needs_key: bool) -> Outcome:
     record = _record_of(services, retry_key)
     if record is None or record.certificate_pem is None or record.location is None:
         raise ValidationCertError(
@@ -103,7 +112,7 @@ def _outcome_of(services: Services, retry_key: RetryKey) -> Outcome:
     artefacts = services.storage.load(record.location)
     if artefacts.certificate != x509.load_pem_x509_certificate(record.certificate_pem.encode()):
         raise StorageError(f"The files of {record.serial_number} were replaced by later ones.")
-    if artefacts.private_key is None:
+    if needs_key and artefacts.private_key is None:
         raise StorageError(
             f"The storage does not hold the private key of {record.serial_number} any more."
         )

@@ -13,14 +13,15 @@ from tiny_ca.ports.issuer import Issuer
 __all__ = ["open_issuer"]
 
 
-def open_issuer(services: Services, common_name: str | None) -> Issuer:
-    """Load the valid CA of this name, or the only one there is.
+def open_issuer(services: Services, which: str | int | None) -> Issuer:
+    """Load the valid CA of this common name or serial number, or the only one there is.
 
     Raises `CertNotFound` when there is none or the choice is open, `StorageError` when its
     files are missing or the storage's passphrase does not open them, `ErrorLoadCert` when
     they are not a CA's.
     """
-    location = _location(services, _find(services, common_name))
+    record = _by_serial(services, which) if isinstance(which, int) else _find(services, which)
+    location = _location(services, record)
     try:
         artefacts = services.storage.load(location)
     except StorageError:
@@ -28,8 +29,18 @@ def open_issuer(services: Services, common_name: str | None) -> Issuer:
         recover(services)
         artefacts = services.storage.load(location)
     if artefacts.private_key is None:
-        raise StorageError(f"The storage does not hold the private key of {common_name!r}.")
+        raise StorageError(f"The storage does not hold the private key of {which!r}.")
     return services.crypto.issuer(artefacts.certificate, artefacts.private_key)
+
+
+def _by_serial(services: Services, serial_number: int) -> CertificateRecord:
+    record = services.registry.get_by_serial(serial_number)
+    if record is None or record.cert_type is not CertType.CA or record.certificate_pem is None:
+        raise CertNotFound(f"The registry has no CA's certificate {serial_number}.")
+    status = record.status_at(services.clock.now())
+    if status is not CertificateStatus.VALID:
+        raise CertNotFound(f"The CA's certificate {serial_number} is {status}.")
+    return record
 
 
 def _find(services: Services, common_name: str | None) -> CertificateRecord:

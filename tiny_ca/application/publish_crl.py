@@ -1,11 +1,12 @@
 """Sign a CRL, look at it as others will, and put it in place of the last one."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from tiny_ca.application.crl_files import own_crl_file_name
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl import COMPLETE, CRLPlan, CRLScope
 from tiny_ca.domain.crl_reader import CRLReader, vanished
@@ -21,7 +22,7 @@ from tiny_ca.domain.errors import (
 )
 from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.records import CRLStamp
+from tiny_ca.domain.records import CRLEntry, CRLStamp
 from tiny_ca.domain.revocation import may_leave_crl
 from tiny_ca.ports.issuer import Issuer
 from tiny_ca.ports.storage import StagedCRL
@@ -109,11 +110,12 @@ def _publish(services: Services, issuer: Issuer, scope: CRLScope, plan: CRLPlan)
     def write(file: BinaryIO) -> None:
         issuer.sign_crl(plan, entries, file)
 
-    staged = services.storage.stage_crl(write, scope.name)
+    name = own_crl_file_name(services, issuer.issuer_id, scope)
+    staged = services.storage.stage_crl(write, name)
     try:
         data = staged.read()
         new = _read_back(issuer, data, plan, entries.count)
-        _compare(services, issuer, scope, new, entries.lengths)
+        _compare(services, issuer, scope, name, new, entries.lengths)
         path = _swap(services, issuer, scope, plan.stamp, staged)
     except BaseException as error:
         try:
@@ -141,21 +143,24 @@ def _read_back(issuer: Issuer, data: bytes | memoryview, plan: CRLPlan, count: i
 
 
 def _compare(
-    services: Services, issuer: Issuer, scope: CRLScope, new: CRLReader, lengths: list[int]
+    services: Services,
+    issuer: Issuer,
+    scope: CRLScope,
+    name: str,
+    new: CRLReader,
+    lengths: list[int],
 ) -> None:
     """Check that a CRL goes forward from the one that it replaces, and forgets nobody."""
-    data = services.storage.read_crl(scope.name)
+    data = services.storage.read_crl(name)
     if data is None:
         return
     try:
         old = issuer.verify_crl(data)
         missing = [] if scope.is_delta else vanished(old, new, lengths)
     except MalformedDER as error:
-        raise StorageError(
-            f"The last CRL can't be read, remove {scope.name}.der: {error}"
-        ) from error
+        raise StorageError(f"The last CRL can't be read, remove {name}.der: {error}") from error
     except ValidationCertError:
-        # Another CA's that publishes into the same folder, as ever.
+        # That of a CA which had the name before.
         return
     last = services.registry.last_crl(issuer.issuer_id, scope)
     if old.stamp.number >= new.stamp.number and (last is None or last.number < old.stamp.number):
@@ -164,17 +169,28 @@ def _compare(
             "registry is older than what was published. Restore it."
         )
     this_update = None if last is None else last.this_update
+    lost = _lost(services, issuer, missing, this_update)
+    if lost:
+        raise RegistryError(
+            f"{len(lost)} certificates that the last CRL lists would be missing in the next, "
+            f"{min(lost)} among them, for no reason that the registry knows. Restore it, or "
+            f"remove {name}.der if that CRL was wrong."
+        )
+
+
+def _lost(
+    services: Services,
+    issuer: Issuer,
+    missing: Iterable[CRLEntry],
+    this_update: datetime | None,
+) -> Collection[int]:
+    """Give the certificates that may not be missing from a CRL."""
     reasons = {entry.serial_number: entry.revocation_reason for entry in missing}
     for record in services.registry.get_many(issuer.issuer_id, list(reasons)):
         listed = reasons[record.serial_number]
         if may_leave_crl(listed, record.revocation, record.not_after, this_update):
             del reasons[record.serial_number]
-    if reasons:
-        raise RegistryError(
-            f"{len(reasons)} certificates that the last CRL lists would be missing in the next, "
-            f"{min(reasons)} among them, for no reason that the registry knows. Restore it, or "
-            f"remove {scope.name}.der if that CRL was wrong."
-        )
+    return reasons.keys() - services.registry.deleted_serials(issuer.issuer_id, list(reasons))
 
 
 def _swap(

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import NamedTuple
 
+from tiny_ca.application.delete import remove_folders
 from tiny_ca.application.services import Services
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.ports.storage import Leftover
@@ -19,6 +20,8 @@ class Recovery(NamedTuple):
     published: int
     abandoned: int
     discarded: int
+    removed: int = 0
+    """Folders of certificates that were deleted."""
 
 
 def recover(services: Services, older_than: timedelta = PENDING_LIMIT) -> Recovery:
@@ -26,7 +29,8 @@ def recover(services: Services, older_than: timedelta = PENDING_LIMIT) -> Recove
 
     A committed certificate's staged files are published, whatever their age.  A pending row
     older than *older_than* is closed, its serial number never used again.  Staged files that
-    old without a row that is pending or committed are removed.
+    old without a row that is pending or committed are removed, and so are the folders of
+    rows that were deleted.
     """
     now = services.clock.now()
     abandoned = sum(
@@ -43,7 +47,7 @@ def recover(services: Services, older_than: timedelta = PENDING_LIMIT) -> Recove
         elif status is not CertificateStatus.PENDING and now - leftover.staged_at >= older_than:
             services.storage.discard(leftover.uuid)
             discarded += 1
-    return Recovery(published, abandoned, discarded)
+    return Recovery(published, abandoned, discarded, remove_folders(services))
 
 
 def _record_of(services: Services, leftover: Leftover) -> CertificateRecord | None:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from tiny_ca.application.find import get
 from tiny_ca.application.issuance import Outcome, location_of, run_issuance
 from tiny_ca.application.issue import order_leaf
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import CertNotFound, ValidationCertError
-from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.records import CertificateStatus, RetryKey
 from tiny_ca.ports.issuer import Issuer
 
@@ -21,7 +21,6 @@ def rotate(
     config: ClientConfig,
     *,
     retry_key: RetryKey | None = None,
-    urls: PublicationURLs,
 ) -> Outcome:
     """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
 
@@ -29,9 +28,7 @@ def rotate(
     Raises `CertNotFound`, or `ValidationCertError` for one that is revoked or was never
     handed out; if anything fails, the old certificate is as it was.
     """
-    old = services.registry.get_by_serial(serial_number)
-    if old is None:
-        raise CertNotFound
+    old = get(services, serial_number, issuer)
     status = old.status_at(services.clock.now())
     if status not in (CertificateStatus.VALID, CertificateStatus.EXPIRED):
         raise ValidationCertError(
@@ -41,8 +38,9 @@ def rotate(
     folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.
     order = replace(
-        order_leaf(services, issuer, config, folder, urls=urls),
+        order_leaf(services, issuer, config, folder),
         predecessor=serial_number if status is CertificateStatus.VALID else None,
+        predecessor_issuer_id=old.issuer_id,
         retry_key=retry_key,
     )
     [outcome] = run_issuance(services, [order])

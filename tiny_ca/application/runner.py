@@ -4,13 +4,16 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
+from typing import Any, ParamSpec, TypeVar
 
 import anyio.to_thread
 from anyio import CancelScope, CapacityLimiter
 from anyio.lowlevel import RunVar
 
-__all__ = ["in_threads", "run_in_worker"]
+from tiny_ca.domain.errors import InvalidRequest
+
+__all__ = ["in_threads", "is_async", "refuse_awaitable", "run_in_worker"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,3 +60,20 @@ async def run_in_worker(
             partial(function, *args, **kwargs), limiter=limiter or _limiter()
         )
     return result
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a call of *function* has to be awaited, as it is declared."""
+    while isinstance(function, partial):
+        function = function.func
+    return iscoroutinefunction(function) or iscoroutinefunction(
+        getattr(type(function), "__call__", None)  # noqa: B004 - it is what it is declared as
+    )
+
+
+def refuse_awaitable(result: object) -> None:
+    """Raise `InvalidRequest` for what a synchronous call should not have given."""
+    if iscoroutine(result):
+        result.close()
+    if isawaitable(result):
+        raise InvalidRequest("A function that gives something to await is declared `async def`.")

@@ -2,6 +2,8 @@
 
 from cryptography import x509
 
+from tiny_ca.application.chain import check_on_record
+from tiny_ca.application.find import find
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
@@ -11,9 +13,11 @@ from tiny_ca.ports.issuer import Issuer, issuer_id_of
 __all__ = ["active_by_name", "certificate_status", "verify"]
 
 
-def certificate_status(services: Services, serial_number: int) -> CertificateStatus:
+def certificate_status(
+    services: Services, serial_number: int, issuer: Issuer | None = None
+) -> CertificateStatus:
     """Give the status now; `UNKNOWN` for a serial number that the registry does not have."""
-    record = services.registry.get_by_serial(serial_number)
+    record = find(services, serial_number, issuer)
     if record is None:
         return CertificateStatus.UNKNOWN
     return record.status_at(services.clock.now())
@@ -43,15 +47,8 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
                 f"The {which} validity is from {validity.not_before.isoformat()} "
                 f"to {validity.not_after.isoformat()}, and now is {now.isoformat()}."
             )
-    authority = services.registry.get_by_serial(issuer.certificate.serial_number)
-    # A CA from elsewhere need not be in this registry; one that is must not be revoked.
-    if (
-        authority is not None
-        and authority.issuer_id == issuer_id_of(issuer.certificate)
-        and authority.status is CertificateStatus.REVOKED
-    ):
-        raise ValidationCertError("The certificate's issuer is revoked.")
-    record = services.registry.get_by_serial(certificate.serial_number)
+    check_on_record(services, issuer.certificate)
+    record = services.registry.get_by_serial(certificate.serial_number, issuer_id_of(certificate))
     if record is None or record.certificate_pem is None:
         raise ValidationCertError(
             f"The registry does not know the certificate {certificate.serial_number}."

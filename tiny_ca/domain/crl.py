@@ -1,5 +1,6 @@
 """What a CRL is of and says, and how its entries are encoded (RFC 5280 §5)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -48,6 +49,7 @@ REASONS: Mapping[CRLReason, int] = {
 """The codes of RFC 5280 §5.3.1."""
 
 SHARD_KEYS = 1 << 16
+_SCOPE_NAME = re.compile(r"crl(?:-(\d+)-of-(\d+))?(-delta)?\Z", re.ASCII)
 
 
 def shard_key_of(serial_number: int) -> int:
@@ -99,6 +101,15 @@ class CRLScope:
         """Its name in the registry and, without extension, its file's: `crl`, `crl-3-of-8`."""
         shard = "" if self.shard is None else f"-{self.shard}"
         return f"crl{shard}{'-delta' if self.is_delta else ''}"
+
+    @classmethod
+    def named(cls, name: str) -> "CRLScope":
+        """Give the scope of a name.  Raises `InvalidRequest` for any other text."""
+        parts = _SCOPE_NAME.match(name)
+        if parts is None:
+            raise InvalidRequest(f"{name!r} is no scope of CRLs.")
+        index, count, delta = parts.groups()
+        return cls(None if index is None else Shard(int(index), int(count)), delta is not None)
 
     @property
     def base(self) -> "CRLScope":

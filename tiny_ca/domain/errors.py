@@ -10,30 +10,38 @@ from pathlib import PurePath
 from typing import Any
 
 __all__ = [
+    "AmbiguousSerialNumber",
+    "BackupError",
     "CertNotFound",
     "DBNotInitedError",
     "ErrorLoadCert",
     "FileAlreadyExists",
     "IdempotencyConflict",
     "IdempotencyKeyTaken",
+    "InvalidCSR",
     "InvalidName",
     "InvalidRangeTimeCertificate",
     "InvalidRequest",
     "InvalidRevocationReason",
     "IsNotFile",
     "MalformedDER",
+    "NotEmpty",
     "NotExistCertFile",
     "NotOnHold",
     "NotUniqueCertOwner",
+    "ProfileViolation",
     "RegistryError",
     "ReservationLost",
     "SerialNumberCollision",
     "SigningError",
+    "StillNeeded",
     "StorageError",
     "TinyCAError",
+    "UnknownSubscriber",
     "UnsafePath",
     "ValidationCertError",
     "ValidityShortened",
+    "WeakKey",
     "WrongType",
 ]
 
@@ -63,6 +71,23 @@ class InvalidName(InvalidRequest):
     """A subject or subject alternative name breaks RFC 5280 §4.1.2.6 or §4.2.1.6."""
 
 
+class ProfileViolation(InvalidRequest):
+    """The request asks for what its profile or its issuer does not allow; nothing was written."""
+
+    def __init__(self, profile: str | None, problems: Sequence[str]) -> None:
+        of = f"the profile {profile!r}" if profile else "its issuer"
+        super().__init__(f"Not allowed by {of}: {'; '.join(problems)}.")
+        self.problems = tuple(problems)
+
+
+class InvalidCSR(InvalidRequest):
+    """A certification request (RFC 2986) is malformed, unproven, or asks for too much."""
+
+
+class WeakKey(InvalidRequest):
+    """A public key is too short, known to others, or of a kind that is not certified."""
+
+
 class UnsafePath(InvalidRequest):
     """A path or file name would leave the storage's base folder."""
 
@@ -75,8 +100,23 @@ class NotOnHold(InvalidRequest):
     """Only a certificate that is revoked with certificateHold can be released."""
 
 
+class StillNeeded(InvalidRequest):
+    """The certificate's record can't be deleted yet; nothing was."""
+
+    def __init__(self, serial_number: int, why: str, until: datetime | None = None) -> None:
+        end = "" if until is None else f" (until {until.isoformat()})"
+        super().__init__(f"The certificate {serial_number} can't be deleted: it {why}{end}.")
+        self.serial_number = serial_number
+        self.until = until
+        """The moment that has to pass, aware; `None` when no moment alone is enough."""
+
+
 class MalformedDER(TinyCAError, ValueError):
     """The octets are not DER (X.690), or not of the type that was expected."""
+
+
+class NotEmpty(InvalidRequest):
+    """A backup is restored into an empty registry and folder only; nothing was written."""
 
 
 class InvalidRangeTimeCertificate(TinyCAError):
@@ -125,6 +165,16 @@ class RegistryError(TinyCAError):
     """The registry did not do what was asked; whether it did is not known."""
 
 
+class AmbiguousSerialNumber(RegistryError):
+    """Several issuers of the registry have used this serial number."""
+
+    def __init__(self, serial_number: int) -> None:
+        super().__init__(
+            f"Several issuers have used the serial number {serial_number}: ask a manager that "
+            "stands under the right one."
+        )
+
+
 class SerialNumberCollision(RegistryError):
     """The issuer has used this serial number before; nothing was written."""
 
@@ -135,6 +185,14 @@ class ReservationLost(RegistryError):
 
 class IdempotencyKeyTaken(RegistryError):
     """A row with this idempotency key is there already; nothing was written."""
+
+
+class UnknownSubscriber(InvalidRequest):
+    """Nobody subscribed under this name, or they unsubscribed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no subscriber {name!r}: call subscribe first.")
+        self.name = name
 
 
 class IdempotencyConflict(InvalidRequest):
@@ -155,6 +213,10 @@ class FileAlreadyExists(StorageError):
         super().__init__(
             f"{path_save_cert} exists: choose another name, or pass is_overwrite=True."
         )
+
+
+class BackupError(TinyCAError):
+    """The archive is damaged, not one of ours, or not for this version; nothing was restored."""
 
 
 class SigningError(TinyCAError):

@@ -54,19 +54,27 @@ class Validity:
         return Validity(self.not_before, min(self.not_after, issuer.not_after))
 
 
-def plan_validity(valid_from: datetime | None, days_valid: int, now: datetime) -> Validity:
-    """Plan a period of *days_valid* days (> 0) from *valid_from*, or from *now*.
+def plan_validity(
+    valid_from: datetime | None,
+    lifetime: timedelta | int,
+    now: datetime,
+    backdate: timedelta = timedelta(0),
+) -> Validity:
+    """Plan a period that ends *lifetime* (an `int` is days; > 0) after *valid_from*, or *now*.
 
-    Raises `InvalidRangeTimeCertificate` when it is empty, ends in the past, or can't be
-    written into a certificate, and `InvalidRequest` when a datetime is naive.
+    It begins there, or *backdate* before *now*.  Raises `InvalidRangeTimeCertificate` when it
+    is empty, ends in the past, or can't be written into a certificate, and `InvalidRequest`
+    when a datetime is naive.
     """
     now = utc_seconds(now)
     start = now if valid_from is None else utc_seconds(valid_from)
     try:
-        end = start + timedelta(days=days_valid)
+        end = start + (timedelta(days=lifetime) if isinstance(lifetime, int) else lifetime)
+        begin = start if valid_from is not None else start - backdate
     except OverflowError:
         latest = datetime.max.replace(tzinfo=UTC)
         raise InvalidRangeTimeCertificate(start, latest, now) from None
-    if days_valid <= 0 or end < now or start < _EARLIEST:
-        raise InvalidRangeTimeCertificate(start, end, now)
-    return Validity(start, end)
+    end = utc_seconds(end)
+    if end <= start or end < now or begin < _EARLIEST:
+        raise InvalidRangeTimeCertificate(begin, end, now)
+    return Validity(begin, end)

@@ -9,7 +9,9 @@ from enum import Enum
 from tiny_ca.domain.errors import InvalidName, UnsafePath
 
 __all__ = [
+    "SUBJECT_ATTRIBUTES",
     "CertificateInfo",
+    "DirectoryBase",
     "GeneralName",
     "GeneralNameKind",
     "SubjectName",
@@ -21,13 +23,30 @@ __all__ = [
     "ip_address",
     "path_segment",
     "unique",
+    "uri",
 ]
 
 # RFC 1034 §3.5 and RFC 1123 §2.1: letters, digits, hyphens; neither end a hyphen; 1-63.
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 # RFC 5321 §4.1.2, Dot-string.
 _LOCAL_PART = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z", re.ASCII)
+# RFC 3986 §3 and Appendix A, with an authority: RFC 5280 §4.2.1.6 wants a host in it.
+_URI = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[\w.~!$&'()*+,;=:%-]*@)?"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]*)?([/?#][\w.~!$&'()*+,;=:@/?#%-]*)?\Z",
+    re.ASCII,
+)
 _NOT_IN_FILE_NAMES = re.compile(r"[^\w .@+-]")
+SUBJECT_ATTRIBUTES = (
+    ("country", "2.5.4.6"),
+    ("state", "2.5.4.8"),
+    ("locality", "2.5.4.7"),
+    ("organization", "2.5.4.10"),
+    ("organizational_unit", "2.5.4.11"),
+    ("common_name", "2.5.4.3"),
+    ("email", "1.2.840.113549.1.9.1"),
+)
+"""The attributes of a subject with their object identifiers, in the order that they are written."""
 # RFC 5280 Appendix A.1: ub-common-name, ub-organization-name; ub-emailaddress-length.
 _UPPER_BOUNDS = {
     "common_name": 64,
@@ -78,12 +97,32 @@ def email_address(text: str) -> str:
     return f"{local_part}@{dns_name(domain)}"
 
 
+def uri(text: str) -> str:
+    """Give *text* if it is an absolute URI with a host, such as a SPIFFE ID's.
+
+    Raises `InvalidName` otherwise (RFC 5280 §4.2.1.6).
+    """
+    _host_of_uri(text)
+    return text
+
+
+def _host_of_uri(text: str) -> "GeneralName":
+    parts = _URI.match(text)
+    if parts is None or len(text) > 2048:
+        raise InvalidName(f"{text[:80]!r} is not an absolute URI with a host, in ASCII.")
+    host = general_name_of_host(parts[2].strip("[]"))
+    if host is None or host.value.startswith("*"):
+        raise InvalidName(f"{text[:80]!r} has no DNS name or IP address for a host.")
+    return host
+
+
 class GeneralNameKind(Enum):
     """The kinds of subject alternative names that are issued (RFC 5280 §4.2.1.6)."""
 
     DNS = "dns"
     IP = "ip"
     EMAIL = "email"
+    URI = "uri"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +147,21 @@ class GeneralName:
         """Make an e-mail address; raises `InvalidName`."""
         return cls(GeneralNameKind.EMAIL, email_address(text))
 
+    @classmethod
+    def uri(cls, text: str) -> "GeneralName":
+        """Make a URI; raises `InvalidName`."""
+        return cls(GeneralNameKind.URI, uri(text))
+
+    @property
+    def host(self) -> "GeneralName":
+        """The DNS name or IP address in it: itself, a mailbox's domain or a URI's host."""
+        match self.kind:
+            case GeneralNameKind.EMAIL:
+                return GeneralName(GeneralNameKind.DNS, self.value.rpartition("@")[2])
+            case GeneralNameKind.URI:
+                return _host_of_uri(self.value)
+        return self
+
 
 def general_name_of_host(text: str) -> GeneralName | None:
     """Give the DNS name or IP address that *text* is, or `None` when it is neither."""
@@ -123,6 +177,22 @@ def _length(attribute: str, value: str) -> int:
     # RFC 5280 counts characters; cryptography, which everything is signed with, counts the
     # octets of a common name, and would refuse it after its serial number was reserved.
     return len(value.encode() if attribute == "common_name" else value)
+
+
+def _check_attributes(name: "SubjectName | DirectoryBase") -> None:
+    for attribute, longest in _UPPER_BOUNDS.items():
+        value = getattr(name, attribute, None)
+        if value is None:
+            continue
+        is_text = value.isprintable() and bool(value.strip())
+        if not is_text or _length(attribute, value) > longest:
+            raise InvalidName(
+                f"{attribute} is 1-{longest} printable characters, octets of UTF-8 in "
+                f"common_name, got {value[:80]!r}."
+            )
+    if name.country is not None and not re.fullmatch("[A-Z]{2}", name.country):
+        # X.520 §6.3.1: a two-letter code of ISO 3166-1.
+        raise InvalidName(f"country is two capital letters, got {name.country!r}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +212,30 @@ class SubjectName:
     email: str | None = None
 
     def __post_init__(self) -> None:
-        for attribute, longest in _UPPER_BOUNDS.items():
-            value = getattr(self, attribute)
-            if value is None:
-                continue
-            is_text = value.isprintable() and bool(value.strip())
-            if not is_text or _length(attribute, value) > longest:
-                raise InvalidName(
-                    f"{attribute} is 1-{longest} printable characters, octets of UTF-8 in "
-                    f"common_name, got {value[:80]!r}."
-                )
+        _check_attributes(self)
         if self.email is not None:
             # RFC 5280 §4.1.2.6: an IA5String, which no other check makes of it.
             email_address(self.email)
-        if self.country is not None and not re.fullmatch("[A-Z]{2}", self.country):
-            # X.520 §6.3.1: a two-letter code of ISO 3166-1.
-            raise InvalidName(f"country is two capital letters, got {self.country!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryBase:
+    """The beginning of distinguished names, for name constraints (RFC 5280 §4.2.1.10).
+
+    Attributes come in the order of `SUBJECT_ATTRIBUTES`; names that have others before them
+    do not begin so.  Raises `InvalidName` for none, and as `SubjectName`.
+    """
+
+    country: str | None = None
+    state: str | None = None
+    locality: str | None = None
+    organization: str | None = None
+    organizational_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_attributes(self)
+        if not any(getattr(self, name, None) for name, _ in SUBJECT_ATTRIBUTES):
+            raise InvalidName("The beginning of a distinguished name has one attribute at least.")
 
 
 @dataclass(frozen=True, slots=True)

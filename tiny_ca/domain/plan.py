@@ -1,31 +1,22 @@
 """What a certificate will say, decided before a key is made or anything is written."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 
 from tiny_ca.domain.crl import Shard
-from tiny_ca.domain.errors import InvalidRangeTimeCertificate, InvalidRequest
-from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
-from tiny_ca.domain.lifetime import Validity, plan_validity
-from tiny_ca.domain.names import (
-    CertificateInfo,
-    GeneralName,
-    SubjectName,
-    general_name_of_host,
-    unique,
-)
+from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.keys import KeySpec
+from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.name_constraints import NameSubtree
+from tiny_ca.domain.names import DirectoryBase, GeneralName, SubjectName
 from tiny_ca.domain.serial import CertType, encode_serial_number
 
 __all__ = [
     "CertificatePlan",
     "ExtendedKeyUsage",
     "KeyUsage",
-    "LeafRequest",
+    "PlannedConstraints",
     "PublicationURLs",
-    "RootRequest",
-    "plan_leaf",
-    "plan_root",
 ]
 
 _SHARD = "{shard}"
@@ -35,16 +26,21 @@ class KeyUsage(Enum):
     """The bits of the key usage extension that are issued (RFC 5280 §4.2.1.3)."""
 
     DIGITAL_SIGNATURE = "digital_signature"
+    CONTENT_COMMITMENT = "content_commitment"
     KEY_ENCIPHERMENT = "key_encipherment"
     KEY_CERT_SIGN = "key_cert_sign"
     CRL_SIGN = "crl_sign"
 
 
-class ExtendedKeyUsage(Enum):
+class ExtendedKeyUsage(StrEnum):
     """Key purposes, by object identifier (RFC 5280 §4.2.1.12)."""
 
     SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
     CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
+    CODE_SIGNING = "1.3.6.1.5.5.7.3.3"
+    EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4"
+    TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
+    OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +89,25 @@ class PublicationURLs:
             return self
         return self.of_shard(Shard.of(serial_number, self.crl_shards))
 
+    def of_issuer(self, issuer_id: str) -> "PublicationURLs":
+        """Give the URLs of one issuer: `{issuer_id}` in them becomes its id."""
+        crl, ocsp, issuer, delta = (
+            tuple(url.replace("{issuer_id}", issuer_id) for url in urls)
+            for urls in (self.crl, self.ocsp, self.issuer, self.delta)
+        )
+        return replace(self, crl=crl, ocsp=ocsp, issuer=issuer, delta=delta)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedConstraints:
+    """The name constraints that a CA certificate will have (RFC 5280 §4.2.1.10).
+
+    Subtrees of DNS names, addresses, mailboxes and URIs, and the beginnings of subjects.
+    """
+
+    permitted: tuple[NameSubtree | DirectoryBase, ...] = ()
+    excluded: tuple[NameSubtree | DirectoryBase, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class CertificatePlan:
@@ -104,118 +119,21 @@ class CertificatePlan:
     key: KeySpec
     validity: Validity
     key_usage: frozenset[KeyUsage]
-    extended_key_usage: tuple[ExtendedKeyUsage, ...] = ()
+    extended_key_usage: tuple[str, ...] = ()
+    is_extended_key_usage_critical: bool = False
     subject_alternative_names: tuple[GeneralName, ...] = ()
+    policies: tuple[str, ...] = ()
     is_ca: bool = False
     path_length: int | None = None
+    name_constraints: PlannedConstraints | None = None
     urls: PublicationURLs = PublicationURLs()
+    no_rev_avail: bool = False
+    ocsp_no_check: bool = False
+    profile: str | None = None
+    claims_name: bool = True
     is_shortened: bool = False
 
     def with_random_bits(self, random_bits: int) -> "CertificatePlan":
         """The same plan under a fresh serial number, after a collision."""
         name = self.subject.common_name.lower()
         return replace(self, serial_number=encode_serial_number(name, self.cert_type, random_bits))
-
-
-@dataclass(frozen=True, slots=True)
-class RootRequest:
-    """A self-signed CA certificate that somebody asks for."""
-
-    subject: SubjectName
-    key: KeySpec = KeySpec()
-    days_valid: int = 3650
-    valid_from: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LeafRequest:
-    """An end-entity certificate that somebody asks for; names are in A-label form."""
-
-    common_name: str
-    cert_type: CertType = CertType.SERVICE
-    key: KeySpec = KeySpec()
-    days_valid: int = 365
-    valid_from: datetime | None = None
-    email: str | None = None
-    is_server: bool = False
-    is_client: bool = False
-    names: tuple[GeneralName, ...] = ()
-    host_name: str | None = None
-    """The common name as a host's name, A-labels for an IDN; `None`: as it stands."""
-    is_strict: bool = False
-    """Refuse, rather than cut, a period that ends after the issuer's."""
-
-
-def plan_root(request: RootRequest, now: datetime, random_bits: int) -> CertificatePlan:
-    """Plan a self-signed CA certificate.  Raises as `plan_validity` does."""
-    return CertificatePlan(
-        subject=request.subject,
-        serial_number=encode_serial_number(
-            request.subject.common_name.lower(), CertType.CA, random_bits
-        ),
-        cert_type=CertType.CA,
-        key=request.key,
-        validity=plan_validity(request.valid_from, request.days_valid, now),
-        key_usage=frozenset({KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN}),
-        is_ca=True,
-    )
-
-
-def plan_leaf(
-    request: LeafRequest,
-    *,
-    issuer: CertificateInfo,
-    issuer_validity: Validity,
-    now: datetime,
-    random_bits: int,
-    urls: PublicationURLs = PublicationURLs(),
-) -> CertificatePlan:
-    """Plan an end-entity certificate under an issuer.
-
-    Raises `InvalidName`, or `InvalidRangeTimeCertificate` for a period that `plan_validity`
-    refuses, that starts after its issuer's end, or that *is_strict* keeps from being cut.
-    """
-    asked = plan_validity(request.valid_from, request.days_valid, now)
-    validity = asked.within(issuer_validity)
-    is_shortened = validity != asked
-    if validity.not_after <= max(validity.not_before, now) or (is_shortened and request.is_strict):
-        raise InvalidRangeTimeCertificate(asked.not_before, validity.not_after, now)
-    key_usage = {KeyUsage.DIGITAL_SIGNATURE}
-    if request.key.algorithm is KeyAlgorithm.RSA:
-        # RFC 8410 §5, RFC 8813 §3 and RFC 9881 §5: only RSA keys encipher keys.
-        key_usage.add(KeyUsage.KEY_ENCIPHERMENT)
-    purposes = {
-        ExtendedKeyUsage.SERVER_AUTH: request.is_server,
-        ExtendedKeyUsage.CLIENT_AUTH: request.is_client,
-    }
-    return CertificatePlan(
-        subject=SubjectName(
-            common_name=request.common_name,
-            organization=issuer.organization,
-            country=issuer.country,
-            email=request.email,
-        ),
-        serial_number=encode_serial_number(
-            request.common_name.lower(), request.cert_type, random_bits
-        ),
-        cert_type=request.cert_type,
-        key=request.key,
-        validity=validity,
-        key_usage=frozenset(key_usage),
-        extended_key_usage=tuple(purpose for purpose, asked_for in purposes.items() if asked_for),
-        subject_alternative_names=_alternative_names(request),
-        urls=urls,
-        is_shortened=is_shortened,
-    )
-
-
-def _alternative_names(request: LeafRequest) -> tuple[GeneralName, ...]:
-    names = list(request.names)
-    if request.is_server:
-        # RFC 9525 §6.3: clients read the subject alternative names, never the common name.
-        host = general_name_of_host(request.host_name or request.common_name)
-        names[:0] = [host] if host else []
-    if request.email is not None:
-        # RFC 5280 §4.1.2.6: an address in the subject belongs into the SAN as well.
-        names.append(GeneralName.email(request.email))
-    return unique(names)

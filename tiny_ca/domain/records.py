@@ -1,6 +1,6 @@
 """What the registry keeps of a certificate, from before it is signed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -73,8 +73,17 @@ class Reservation:
     location: Location
     created_at: datetime
     predecessor: int | None = None
-    """The serial number, of the same registry, that this certificate supersedes."""
+    """The serial number, of the same registry, that this certificate follows."""
+    predecessor_issuer_id: str | None = None
+    """Of the predecessor; `None`: whichever issuer has used its serial number."""
+    supersedes: bool = True
+    """Whether the predecessor is revoked then, or only gives up its claim on the name."""
     retry_key: RetryKey | None = None
+    is_renewal: bool = False
+    """It keeps its predecessor's key."""
+    profile: str | None = None
+    claims_name: bool = True
+    """Whether it is to be the only one of its common name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,10 @@ class CertificateRecord:
     revocation_date: datetime | None
     revocation_reason: CRLReason | None
     request_hash: str | None = None
+    profile: str | None = None
+    claims_name: bool = True
+    position: int | None = field(default=None, compare=False, repr=False)
+    """Its place in the registry, 1 or more: what was recorded later has a greater one."""
 
     @property
     def revocation(self) -> Revocation | None:

@@ -1,15 +1,17 @@
 """Keys and the signatures that need no issuer."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from cryptography import x509
 
 from tiny_ca.domain.keys import KeySpec
-from tiny_ca.domain.names import SubjectName
+from tiny_ca.domain.names import GeneralName, SubjectName
 from tiny_ca.domain.plan import CertificatePlan
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["Crypto", "PrivateKey"]
+__all__ = ["Crypto", "PrivateKey", "ReceivedRequest"]
 
 
 class PrivateKey(Protocol):
@@ -24,6 +26,20 @@ class PrivateKey(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """What a certification request (RFC 2986) asks for; possession of its key is proved."""
+
+    csr: x509.CertificateSigningRequest
+    public_key: Any
+    key: KeySpec
+    subject: Mapping[str, str]
+    """By attribute, of `SUBJECT_ATTRIBUTES`; the first value of each."""
+    names: tuple[GeneralName, ...]
+    others: tuple[str, ...]
+    """What it asks for beside: attributes, kinds of names, extensions and uses, as text."""
+
+
 @runtime_checkable
 class Crypto(Protocol):
     """Makes keys and what they sign for themselves."""
@@ -34,6 +50,29 @@ class Crypto(Protocol):
 
     def sign_request(self, subject: SubjectName, key: PrivateKey) -> x509.CertificateSigningRequest:
         """Sign a PKCS #10 request (RFC 2986) that proves possession of *key*."""
+        ...
+
+    def read_request(
+        self, csr: x509.CertificateSigningRequest | bytes | str, *, for_ca: bool = False
+    ) -> ReceivedRequest:
+        """Read a request, PEM or DER, and check that its key is sound and its requester's.
+
+        Raises `InvalidCSR`: over 64 KiB (told before it is parsed), malformed, not signed by
+        its own key, more than 100 names, or CA:TRUE unless *for_ca*.  Raises `WeakKey`, and
+        `InvalidName` for a name that can't be certified.
+        """
+        ...
+
+    def key_spec(self, public_key: Any) -> KeySpec:
+        """Say what kind of key it is.
+
+        Raises `WeakKey` for one that is too short, known to be broken, or of a kind that is
+        not certified here.
+        """
+        ...
+
+    def is_issued_by(self, certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+        """Whether *ca* has the name and the key that *certificate* was signed with."""
         ...
 
     def issuer_id(self, subject: SubjectName, key: PrivateKey) -> str:

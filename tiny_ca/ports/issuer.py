@@ -11,7 +11,15 @@ from tiny_ca.domain.crl_reader import CRLReader
 from tiny_ca.domain.names import CertificateInfo
 from tiny_ca.domain.plan import CertificatePlan
 
-__all__ = ["Issuer", "issuer_id_of", "issuer_id_of_key", "own_issuer_id"]
+__all__ = [
+    "Issuer",
+    "is_ca",
+    "is_self_issued",
+    "issuer_id_of",
+    "issuer_id_of_key",
+    "key_identifier",
+    "own_issuer_id",
+]
 
 
 @runtime_checkable
@@ -33,8 +41,13 @@ class Issuer(Protocol):
         """What subjects inherit from the CA's own subject."""
         ...
 
-    def sign_certificate(self, plan: CertificatePlan, public_key: Any) -> x509.Certificate:
+    def sign_certificate(
+        self, plan: CertificatePlan, public_key: Any, subject: x509.Name | None = None
+    ) -> x509.Certificate:
         """Sign what is planned for *public_key*, and check the result.
+
+        *subject* stands in place of the plan's: another CA's, as that encodes it (RFC 5280
+        §4.1.2.6 wants both encoded alike).
 
         Raises `SigningError` when what was signed is not what was planned.
         """
@@ -65,9 +78,14 @@ def _issuer_id(name: x509.Name, key_identifier: bytes) -> str:
     return hashlib.sha256(name.public_bytes() + key_identifier).hexdigest()[:32]
 
 
+def key_identifier(public_key: Any) -> bytes:
+    """Give a key's identifier as RFC 5280 §4.2.1.2 (1) makes it: 20 octets."""
+    return x509.SubjectKeyIdentifier.from_public_key(public_key).digest
+
+
 def issuer_id_of_key(name: x509.Name, public_key: Any) -> str:
     """Give the id of the CA of this name whose certificate identifies its key as RFC 5280 does."""
-    return _issuer_id(name, x509.SubjectKeyIdentifier.from_public_key(public_key).digest)
+    return _issuer_id(name, key_identifier(public_key))
 
 
 def own_issuer_id(certificate: x509.Certificate) -> str:
@@ -77,6 +95,15 @@ def own_issuer_id(certificate: x509.Certificate) -> str:
     except x509.ExtensionNotFound:
         return issuer_id_of_key(certificate.subject, certificate.public_key())
     return _issuer_id(certificate.subject, extension.value.digest)
+
+
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Whether *certificate* says that it is a CA's (RFC 5280 §4.2.1.9)."""
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
+    return found.value.ca
 
 
 def issuer_id_of(certificate: x509.Certificate) -> str:
@@ -89,3 +116,8 @@ def issuer_id_of(certificate: x509.Certificate) -> str:
     if identifier is None and certificate.issuer == certificate.subject:
         return own_issuer_id(certificate)
     return _issuer_id(certificate.issuer, identifier or b"")
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Whether *certificate* says that its own key signed it, as a root's does."""
+    return issuer_id_of(certificate) == own_issuer_id(certificate)

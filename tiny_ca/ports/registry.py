@@ -6,8 +6,15 @@ from typing import Protocol, runtime_checkable
 
 from cryptography import x509
 
+from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch
 from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CRLEntry,
+    CRLStamp,
+    Location,
+    Reservation,
+)
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
@@ -27,15 +34,30 @@ class Registry(Protocol):
     adapter that has no such thing raises `InvalidRequest`.
     """
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number, `None` if there is none.
 
-        Raises `RegistryError` when several issuers have used it.
+        Raises `AmbiguousSerialNumber` when several issuers have used it and none is named.
         """
         ...
 
     def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
         """Give those certificates of an issuer that have one of these serial numbers."""
+        ...
+
+    def deleted_serials(self, issuer_id: str, serials: Sequence[int]) -> set[int]:
+        """Give which revoked certificates of an issuer were deleted since its last CRL.
+
+        That is the oldest of its complete CRLs, of any shard.
+        """
+        ...
+
+    def crl_files_owner(self) -> str | None:
+        """Give the issuer whose CRLs have the plain names, `crl.pem` and so on."""
+        ...
+
+    def own_crl_files(self, issuer_id: str) -> None:
+        """Give the plain names to an issuer, and to no other any more."""
         ...
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
@@ -50,7 +72,8 @@ class Registry(Protocol):
         """Write `pending` rows that take their serial numbers and claim their common names.
 
         All or none.  A claim whose holder's validity is over at `created_at` is taken from it.
-        With a predecessor that holds the claim, it moves at `commit`.  Raises
+        With a predecessor that holds the claim, it moves at `commit`.  A row that does not
+        claim its name is no obstacle to any other.  Raises
         `SerialNumberCollision`, `IdempotencyKeyTaken` when a row has the retry key, or
         `NotUniqueCertOwner` when a valid or pending row has the claim; nothing is written then.
         """
@@ -64,6 +87,8 @@ class Registry(Protocol):
     ) -> None:
         """Make the rows `valid` and, in the same transaction, supersede predecessors *at*.
 
+        A predecessor that is not superseded stays valid, without the claim.
+
         All or none.  Raises `ReservationLost` if a row is not pending any more,
         `ValidationCertError` if a predecessor is not valid any more; nothing is written then.
         """
@@ -74,9 +99,18 @@ class Registry(Protocol):
         ...
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a certificate that was signed elsewhere as `valid`.
+
+        *location* is where its files are, or will be published; without, *uuid* tells.
 
         Raises `SerialNumberCollision` or `NotUniqueCertOwner`; nothing is written then.
         """
@@ -89,18 +123,21 @@ class Registry(Protocol):
         at: datetime,
         within: object = None,
         invalidity_date: datetime | None = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke as `domain.revocation.revoke` says and give up the claim.
 
         What CRLs will say of it is written in the same transaction.  False if there is no
-        such certificate.  Raises `InvalidRevocationReason`.
+        such certificate.  Raises `InvalidRevocationReason`, and `AmbiguousSerialNumber` as
+        `get_by_serial`.
         """
         ...
 
-    def release(self, serial_number: int, at: datetime) -> bool:
-        """Lift a certificateHold; the claim comes back if nobody took it meanwhile.
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
+        """Lift a certificateHold; its claim comes back if nobody took it meanwhile.
 
-        False if there is no such certificate.  Raises `NotOnHold`.
+        False if there is no such certificate.  Raises `NotOnHold`, and
+        `AmbiguousSerialNumber` as `get_by_serial`.
         """
         ...
 
@@ -110,6 +147,13 @@ class Registry(Protocol):
 
     def authorities(self) -> Iterator[CertificateRecord]:
         """Give the valid certificates of type CA, oldest first."""
+        ...
+
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates, of any status, of the CA that *issuer_id* names itself.
+
+        A CA has several when it was renewed or cross-signed; oldest first.
+        """
         ...
 
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
@@ -148,4 +192,74 @@ class Registry(Protocol):
         Only one process at a time does so for a scope.  False if *swap* was not called.
         What *swap* raises is raised, and nothing is recorded.
         """
+        ...
+
+    def page(
+        self,
+        wanted: CertificateFilter,
+        at: datetime,
+        limit: int,
+        before: int | None = None,
+        offset: int = 0,
+    ) -> list[CertificateRecord]:
+        """Give the newest *limit* certificates that match *at*, newest first.
+
+        Only those whose position is less than *before*, if it is given: the last one of a page
+        leads to the next, at the price of the first.  *offset* skips some, one by one.
+        """
+        ...
+
+    def expiring(
+        self,
+        at: datetime,
+        until: datetime,
+        limit: int,
+        after: tuple[datetime, int] | None = None,
+    ) -> list[CertificateRecord]:
+        """Give valid certificates that end from *at* to *until*, both included, soonest first.
+
+        Only those after the `not_after` and position *after*, if they are given.
+        """
+        ...
+
+    def expire(self, at: datetime, limit: int) -> int:
+        """Mark at most *limit* valid certificates that are over *at* as expired; count them.
+
+        They give up their claims.  0: none is left, or others are at work on the rest.
+        """
+        ...
+
+    def revoke_many(
+        self,
+        wanted: CertificateFilter,
+        reason: CRLReason,
+        at: datetime,
+        limit: int,
+        after: int = 0,
+        *,
+        dry_run: bool = False,
+    ) -> RevokedBatch:
+        """Revoke the oldest *limit* rows that match and whose position is greater than *after*.
+
+        Each as `revoke` does; all or none.  With *dry_run* nothing is written.  Raises
+        `InvalidRevocationReason`, and `RegistryError` when several issuers have used one of
+        the serial numbers that *wanted* gives without an issuer.
+        """
+        ...
+
+    def delete(self, serial_number: int, at: datetime, location: Location | None = None) -> bool:
+        """Remove a row, its claim and its retry key, if `domain.catalogue.check_deletable`.
+
+        In the same transaction *location* is noted for `deleted`.  False if there is no such
+        certificate.  Raises `StillNeeded`, also for a CA's certificate while there are others
+        that its key has signed.
+        """
+        ...
+
+    def deleted(self) -> Iterator[Location]:
+        """Give where the files of deleted rows may still lie, unless another row's lie there."""
+        ...
+
+    def forget(self, location: Location) -> None:
+        """Take back what `deleted` gives of *location*: its files are gone."""
         ...

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from cryptography import x509
 
 from tiny_ca.domain.records import Location
 from tiny_ca.ports.crypto import PrivateKey
 
-__all__ = ["Artefacts", "Leftover", "StagedCRL", "StagedFile", "Storage"]
+__all__ = ["Artefacts", "KeyRequest", "Leftover", "StagedCRL", "StagedFile", "Storage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,23 @@ class Artefacts:
     csr: x509.CertificateSigningRequest | None = None
     paths: Mapping[str, Path] = field(default_factory=dict, compare=False)
     """Where they are, by extension, if they were loaded."""
+
+    def values(self) -> Mapping[str, Any]:
+        """Give what there is to write, by extension."""
+        values = {".pem": self.certificate, ".key": self.private_key, ".csr": self.csr}
+        return {extension: value for extension, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """A key that waits for a certificate, and the request for it."""
+
+    private_key: PrivateKey
+    csr: x509.CertificateSigningRequest
+
+    def values(self) -> Mapping[str, Any]:
+        """Give what there is to write, by extension."""
+        return {".key": self.private_key, ".csr": self.csr}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,9 @@ class Storage(Protocol):
         """Raise `FileAlreadyExists` if something lies at *location*."""
         ...
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
         """Write *artefacts* durably where nobody looks yet; private keys for the owner only.
 
         Raises `FileAlreadyExists` if a folder of this uuid is staged already or, unless it
@@ -107,6 +126,13 @@ class Storage(Protocol):
 
         Raises `StorageError` if the certificate is not there or something can't be read; a
         key or request that is not there is `None`.
+        """
+        ...
+
+    def load_request(self, location: Location) -> KeyRequest:
+        """Give the key and request at *location*.
+
+        Raises `StorageError` if one of them is not there or can't be read.
         """
         ...
 

@@ -18,18 +18,23 @@ pytest.register_assert_rewrite(
         f"{__name__}.{module}"
         for module in (
             "batches",
+            "catalogue",
             "clock_entropy",
             "concurrency",
             "crl_entries",
             "crl_numbers",
             "crypto",
+            "deliveries",
+            "deletions",
             "issuer",
+            "outbox",
             "registry",
             "registry_machine",
             "reservations",
             "revocations",
             "storage",
             "succession",
+            "told_events",
         )
     )
 )
@@ -37,6 +42,7 @@ pytest.register_assert_rewrite(
 from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract  # noqa: E402
 from tiny_ca.testing.crypto import CryptoContract  # noqa: E402
 from tiny_ca.testing.issuer import IssuerContract  # noqa: E402
+from tiny_ca.testing.outbox import OutboxContract  # noqa: E402
 from tiny_ca.testing.registry import RegistryContract  # noqa: E402
 from tiny_ca.testing.registry_machine import RegistryMachine  # noqa: E402
 from tiny_ca.testing.registry_model import RegistryModel  # noqa: E402
@@ -47,6 +53,7 @@ __all__ = [
     "CryptoContract",
     "EntropyContract",
     "IssuerContract",
+    "OutboxContract",
     "RegistryContract",
     "RegistryMachine",
     "RegistryModel",

@@ -149,7 +149,7 @@ class IssuerContract:
         """Purposes, alternative names and where to ask, in the order planned."""
         certificate = issuer.sign_certificate(FULL_PLAN, sample_key().public_key())
         purposes = [oid.dotted_string for oid in extension(certificate, x509.ExtendedKeyUsage)]
-        assert purposes == [purpose.value for purpose in FULL_PLAN.extended_key_usage]
+        assert purposes == list(FULL_PLAN.extended_key_usage)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         # RFC 5280 §4.2.1.6: critical only beside an empty subject.
         assert not names.critical

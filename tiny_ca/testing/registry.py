@@ -8,9 +8,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing.batches import BatchContract
+from tiny_ca.testing.catalogue import CatalogueContract
 from tiny_ca.testing.concurrency import ConcurrencyContract
 from tiny_ca.testing.crl_entries import CRLEntryContract
 from tiny_ca.testing.crl_numbers import CRLNumberContract
+from tiny_ca.testing.deletions import DeletionContract
 from tiny_ca.testing.registry_machine import RegistryMachine
 from tiny_ca.testing.reservations import ReservationContract
 from tiny_ca.testing.revocations import RevocationContract
@@ -28,6 +30,8 @@ class RegistryContract(
     CRLNumberContract,
     ConcurrencyContract,
     BatchContract,
+    CatalogueContract,
+    DeletionContract,
 ):
     """Proves a registry.
 

@@ -13,17 +13,27 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule
 
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.crl import CRLScope, Shard
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation, RetryKey
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CertificateStatus,
+    CRLEntry,
+    CRLStamp,
+    Reservation,
+    RetryKey,
+)
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing.registry_model import Refused, RegistryModel
-from tiny_ca.testing.samples import HOUR, NOW, SampleCA, entries_of
+from tiny_ca.testing.samples import HOUR, NOW, SampleCA, entries_of, issuer_id_of_name
 
 __all__ = ["RegistryMachine"]
 
 SERIALS, NAMES, UUIDS, RETRY_KEYS = 6, 3, 2, 2
+MANY = 100
+STATUSES = (None, CertificateStatus.VALID, CertificateStatus.EXPIRED)
 _runs = count(1)
 
 
@@ -41,6 +51,8 @@ def descriptions(draw: st.DrawFn) -> dict[str, Any]:
         "cert_type": draw(st.sampled_from([CertType.CA, CertType.SERVICE])),
         "hours": draw(st.integers(0, 5)),
         "retry_key": draw(st.none() | st.integers(1, RETRY_KEYS)),
+        "claims_name": draw(st.sampled_from([True, True, False])),
+        "supersedes": draw(st.booleans()),
     }
 
 
@@ -53,6 +65,7 @@ SCOPES = (
 )
 cas = st.integers(0, 1)
 scopes = st.sampled_from(SCOPES)
+some_ca = st.none() | cas
 serials = st.integers(1, SERIALS)
 reasons = st.sampled_from(
     [CRLReason.CERTIFICATE_HOLD, CRLReason.KEY_COMPROMISE, CRLReason.UNSPECIFIED]
@@ -91,6 +104,8 @@ class RegistryMachine(RuleBasedStateMachine):
             not_after=self.now.replace(microsecond=0) + wanted["hours"] * HOUR,
             created_at=self.now,
             predecessor=None if predecessor is None else self._serial(predecessor),
+            claims_name=wanted["claims_name"],
+            supersedes=wanted["supersedes"],
         )
         if wanted["retry_key"] is None:
             return reservation
@@ -147,7 +162,8 @@ class RegistryMachine(RuleBasedStateMachine):
     @rule(ca=cas, wanted=descriptions())
     def register(self, ca: int, wanted: dict[str, Any]) -> None:
         """Register a certificate that was signed elsewhere."""
-        reservation = self._reservation(ca, {**wanted, "retry_key": None}, None)
+        plain = {"retry_key": None, "claims_name": True, "supersedes": True}
+        reservation = self._reservation(ca, {**wanted, **plain}, None)
         certificate = self.cas[ca].certificate(reservation)
         uuid, cert_type = reservation.location.uuid, reservation.cert_type
 
@@ -159,15 +175,57 @@ class RegistryMachine(RuleBasedStateMachine):
 
         self._both(act)
 
-    @rule(serial=serials, reason=reasons)
-    def revoke(self, serial: int, reason: CRLReason) -> None:
-        """Revoke whatever has the serial number."""
-        self._both(lambda registry: registry.revoke(self._serial(serial), reason, self.now))
+    @rule(serial=serials, reason=reasons, ca=some_ca)
+    def revoke(self, serial: int, reason: CRLReason, ca: int | None) -> None:
+        """Revoke whatever has the serial number, of one CA or of any."""
+        number, of, now = self._serial(serial), self._issuer_id(ca), self.now
+        self._both(lambda registry: registry.revoke(number, reason, now, issuer_id=of))
+
+    @rule(serial=serials, ca=some_ca)
+    def release(self, serial: int, ca: int | None) -> None:
+        """Release whatever has the serial number, of one CA or of any."""
+        number, of, now = self._serial(serial), self._issuer_id(ca), self.now
+        self._both(lambda registry: registry.release(number, now, of))
+
+    def _issuer_id(self, ca: int | None) -> str | None:
+        return None if ca is None else self.cas[ca].issuer_id
+
+    @rule(several=st.sets(serials), reason=reasons, ca=st.none() | cas)
+    def revoke_many(self, several: set[int], reason: CRLReason, ca: int | None) -> None:
+        """Revoke whatever has the serial numbers, of one issuer or of any."""
+        wanted = CertificateFilter(
+            serial_numbers=tuple(map(self._serial, several)),
+            issuer_id=None if ca is None else self.cas[ca].issuer_id,
+        )
+
+        def act(registry: Any) -> object:
+            more = () if registry is self.model else (MANY,)
+            return registry.revoke_many(wanted, reason, self.now, *more)
+
+        self._both(act)
+
+    @rule(ca=cas, status=st.sampled_from(STATUSES))
+    def page(self, ca: int, status: CertificateStatus | None) -> None:
+        """List an issuer's certificates."""
+        wanted = CertificateFilter(status=status, issuer_id=self.cas[ca].issuer_id)
+
+        def act(registry: Any) -> object:
+            more = () if registry is self.model else (MANY,)
+            return registry.page(wanted, self.now, *more)
+
+        self._both(act)
+
+    @rule()
+    def expire(self) -> None:
+        """Mark what is over, of earlier runs too."""
+        self.model.expire(self.now)
+        while self.registry.expire(self.now, 2):
+            pass
 
     @rule(serial=serials)
-    def release(self, serial: int) -> None:
-        """Release whatever has the serial number."""
-        self._both(lambda registry: registry.release(self._serial(serial), self.now))
+    def delete(self, serial: int) -> None:
+        """Delete whatever has the serial number."""
+        self._both(lambda registry: registry.delete(self._serial(serial), self.now))
 
     @rule(minutes=st.integers(1, 180))
     def wait(self, minutes: int) -> None:
@@ -207,6 +265,12 @@ class RegistryMachine(RuleBasedStateMachine):
         """Everything that can be asked has the same answer."""
         questions: list[Callable[[Any], object]] = [
             *(partial(_get_by_serial, serial=self._serial(n + 1)) for n in range(SERIALS)),
+            *(
+                partial(_get_by_serial, serial=self._serial(n + 1), issuer_id=ca.issuer_id)
+                for n in range(SERIALS)
+                for ca in self.cas
+            ),
+            *(partial(self._issuer_certificates, which=n + 1) for n in range(NAMES)),
             *(partial(_get_by_name, name=f"name-{self.run}-{n + 1}") for n in range(NAMES)),
             *(partial(_get_by_key, key=self._key(n + 1)) for n in range(RETRY_KEYS)),
             lambda registry: self._mine(registry.pending(self.now)),
@@ -227,6 +291,11 @@ class RegistryMachine(RuleBasedStateMachine):
         for question in questions:
             self._both(question)
 
+    def _issuer_certificates(self, registry: Any, which: int) -> list[CertificateRecord]:
+        issuer_id = issuer_id_of_name(f"name-{self.run}-{which}")
+        records = registry.issuer_certificates(issuer_id)
+        return sorted(records, key=lambda record: (record.issuer_id, record.serial_number))
+
     def _mine(self, records: Any) -> list[CertificateRecord]:
         issuers = {ca.issuer_id for ca in self.cas}
         return [record for record in records if record.issuer_id in issuers]
@@ -236,8 +305,10 @@ class RegistryMachine(RuleBasedStateMachine):
         self.compare()
 
 
-def _get_by_serial(registry: Registry, serial: int) -> CertificateRecord | None:
-    return registry.get_by_serial(serial)
+def _get_by_serial(
+    registry: Registry, serial: int, issuer_id: str | None = None
+) -> CertificateRecord | None:
+    return registry.get_by_serial(serial, issuer_id)
 
 
 def _get_by_name(registry: Registry, name: str) -> CertificateRecord | None:

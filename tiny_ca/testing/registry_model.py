@@ -6,14 +6,16 @@ from datetime import datetime
 
 from cryptography import x509
 
+from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch, check_deletable
 from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard, encode_crl_entry
 from tiny_ca.domain.errors import (
+    AmbiguousSerialNumber,
     IdempotencyKeyTaken,
     NotOnHold,
     NotUniqueCertOwner,
-    RegistryError,
     ReservationLost,
     SerialNumberCollision,
+    StillNeeded,
     TinyCAError,
     ValidationCertError,
 )
@@ -27,7 +29,7 @@ from tiny_ca.domain.records import (
 from tiny_ca.domain.revocation import CRLReason, Revocation, owed_by_crl
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
-from tiny_ca.testing.samples import record_of
+from tiny_ca.testing.samples import issuer_id_of_name, record_of
 
 __all__ = ["Refused", "RegistryModel"]
 
@@ -59,10 +61,14 @@ class RegistryModel:
         self.drawn: dict[str, int] = {}
         """Of each issuer, the last CRL number."""
 
-    def _find(self, serial: int) -> int | None:
-        found = [i for i, row in enumerate(self._rows) if row.serial_number == serial]
+    def _find(self, serial: int, issuer_id: str | None = None) -> int | None:
+        found = [
+            i
+            for i, row in enumerate(self._rows)
+            if row.serial_number == serial and issuer_id in (None, row.issuer_id)
+        ]
         if len(found) > 1:
-            raise Refused(RegistryError)
+            raise Refused(AmbiguousSerialNumber)
         return found[0] if found else None
 
     def _holder(self, name: str, now: datetime) -> int | None:
@@ -79,9 +85,9 @@ class RegistryModel:
                 self._claimants.remove(i)
                 self._rows[i] = replace(row, status=CertificateStatus.EXPIRED)
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the only row with this serial number."""
-        found = self._find(serial)
+        found = self._find(serial, issuer_id)
         return None if found is None else self._rows[found]
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
@@ -99,12 +105,13 @@ class RegistryModel:
         """Add a pending row; the machine reserves one at a time."""
         [reservation] = reservations
         row, now = record_of(reservation, PENDING), reservation.created_at
-        predecessor, errors = self._predecessor(reservation)
+        claims_name = reservation.claims_name
+        predecessor, errors = self._predecessor(reservation) if claims_name else (None, [])
         inherits = predecessor is not None and predecessor == self._holder(row.common_name, now)
         key = None if reservation.retry_key is None else reservation.retry_key.key
         if key is not None and self.get_by_idempotency_key(key) is not None:
             errors.append(IdempotencyKeyTaken)
-        self._add(row, now, *errors, claims=not inherits)
+        self._add(row, now, *errors, claims=claims_name and not inherits)
         if key is not None:
             self._retry_keys[key] = len(self._rows) - 1
 
@@ -112,7 +119,7 @@ class RegistryModel:
         if reservation.predecessor is None:
             return None, []
         try:
-            return self._find(reservation.predecessor), []
+            return self._find(reservation.predecessor, reservation.predecessor_issuer_id), []
         except Refused as refused:
             return None, [*refused.errors]
 
@@ -157,9 +164,12 @@ class RegistryModel:
             raise Refused(*errors)
         self._rows[mine] = record_of(reservation, VALID, certificate)
         if old is not None:
-            if old in self._claimants and (self._rows[old].common_name == reservation.common_name):
+            is_of_name = self._rows[old].common_name == reservation.common_name
+            if old in self._claimants and is_of_name and reservation.claims_name:
                 self._claimants.add(mine)
-            self._revoke(old, CRLReason.SUPERSEDED, at)
+            self._claimants.discard(old)
+            if reservation.supersedes:
+                self._revoke(old, CRLReason.SUPERSEDED, at)
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row."""
@@ -203,16 +213,23 @@ class RegistryModel:
             revocation_reason=None if revocation is None else revocation.reason,
         )
 
-    def revoke(self, serial_number: int, reason: CRLReason, at: datetime) -> bool:
+    def revoke(
+        self,
+        serial_number: int,
+        reason: CRLReason,
+        at: datetime,
+        within: object = None,
+        issuer_id: str | None = None,
+    ) -> bool:
         """Revoke."""
-        found = self._find(serial_number)
+        found = self._find(serial_number, issuer_id)
         if found is not None:
             self._revoke(found, reason, at)
         return found is not None
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold."""
-        found = self._find(serial_number)
+        found = self._find(serial_number, issuer_id)
         if found is None:
             return False
         row = self._rows[found]
@@ -225,9 +242,57 @@ class RegistryModel:
             self._close(found)
             return True
         self._write(found, VALID, None)
-        if self._holder(row.common_name, at) is None:
+        if row.claims_name and self._holder(row.common_name, at) is None:
             self._claimants.add(found)
         return True
+
+    def expire(self, at: datetime) -> None:
+        """Mark what is over."""
+        for i, row in enumerate(self._rows):
+            if row.status_at(at) is CertificateStatus.EXPIRED:
+                self._rows[i] = replace(row, status=CertificateStatus.EXPIRED)
+                self._claimants.discard(i)
+
+    def revoke_many(
+        self, wanted: CertificateFilter, reason: CRLReason, at: datetime
+    ) -> RevokedBatch:
+        """Revoke what matches."""
+        if wanted.issuer_id is None:
+            for serial_number in wanted.serial_numbers or ():
+                self._find(serial_number)
+        revoked: list[int] = []
+        already: list[int] = []
+        for i, row in enumerate(self._rows):
+            if wanted.matches(row, at):
+                self._revoke(i, reason, at)
+                is_changed = self._rows[i].revocation != row.revocation
+                (revoked if is_changed else already).append(row.serial_number)
+        return RevokedBatch(tuple(revoked), tuple(already), None)
+
+    def delete(self, serial_number: int, at: datetime) -> bool:
+        """Put what matches no question in the row's place."""
+        found = self._find(serial_number)
+        if found is None:
+            return False
+        row = self._rows[found]
+        complete = [
+            stamp.this_update
+            for (issuer_id, scope), stamp in self._published.items()
+            if issuer_id == row.issuer_id and not scope.is_delta
+        ]
+        try:
+            check_deletable(row, min(complete, default=None), at)
+        except StillNeeded:
+            raise Refused(StillNeeded) from None
+        self._close(found)
+        self._claimants.discard(found)
+        self._said.pop(found, None)
+        self._rows[found] = replace(self._rows[found], serial_number=-found, issuer_id="")
+        return True
+
+    def page(self, wanted: CertificateFilter, at: datetime) -> list[CertificateRecord]:
+        """Give what matches, newest first."""
+        return [row for row in reversed(self._rows) if wanted.matches(row, at)]
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
         """Give pending rows."""
@@ -236,6 +301,16 @@ class RegistryModel:
     def authorities(self) -> Iterator[CertificateRecord]:
         """Give valid rows of CAs."""
         return (r for r in self._rows if r.status is VALID and r.cert_type is CertType.CA)
+
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the certificates of a CA."""
+        return [
+            row
+            for row in self._rows
+            if row.cert_type is CertType.CA
+            and row.certificate_pem is not None
+            and issuer_id_of_name(row.common_name) == issuer_id
+        ]
 
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
         """Give what is owed."""

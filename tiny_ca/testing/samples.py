@@ -20,7 +20,8 @@ from tiny_ca.domain.der_reader import Reader
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.names import SubjectName
-from tiny_ca.domain.plan import CertificatePlan, KeyUsage, RootRequest, plan_root
+from tiny_ca.domain.plan import CertificatePlan, KeyUsage
+from tiny_ca.domain.planning import plan_root
 from tiny_ca.domain.records import (
     CertificateRecord,
     CertificateStatus,
@@ -28,6 +29,7 @@ from tiny_ca.domain.records import (
     Location,
     Reservation,
 )
+from tiny_ca.domain.requests import RootRequest
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer
@@ -40,6 +42,7 @@ __all__ = [
     "SampleCA",
     "at_once",
     "entries_of",
+    "issuer_id_of_name",
     "leaf_plan",
     "record_of",
     "root_plan",
@@ -79,6 +82,12 @@ def leaf_plan(serial_number: int = 1, common_name: str = "leaf.example") -> Cert
     )
 
 
+@cache
+def issuer_id_of_name(common_name: str) -> str:
+    """Give the id of the CA that a certificate of *common_name* by a `SampleCA` is of."""
+    return CryptographyBackend().issuer_id(SubjectName(common_name), sample_key())
+
+
 class SampleCA:
     """A P-256 CA of its own, with the reservations and certificates that are its."""
 
@@ -103,6 +112,8 @@ class SampleCA:
         created_at: datetime = NOW,
         uuid: str | None = None,
         predecessor: int | None = None,
+        supersedes: bool = True,
+        claims_name: bool = True,
     ) -> Reservation:
         """Describe a row, valid from an hour before `NOW`."""
         return Reservation(
@@ -114,6 +125,8 @@ class SampleCA:
             location=Location(uuid or f"uuid-{serial_number}", "file", "some/folder"),
             created_at=created_at,
             predecessor=predecessor,
+            supersedes=supersedes,
+            claims_name=claims_name,
         )
 
     def certificate(self, reservation: Reservation) -> x509.Certificate:
@@ -125,6 +138,7 @@ class SampleCA:
             key=P256,
             validity=reservation.validity,
             key_usage=frozenset({KeyUsage.DIGITAL_SIGNATURE}),
+            is_ca=reservation.cert_type is CertType.CA,
         )
         return self.issuer.sign_certificate(plan, sample_key().public_key())
 
@@ -184,6 +198,8 @@ def record_of(
         revocation_date=None,
         revocation_reason=None,
         request_hash=None if retry_key is None else retry_key.request_hash,
+        profile=reservation.profile,
+        claims_name=reservation.claims_name,
     )
 
 

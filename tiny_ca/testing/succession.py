@@ -2,11 +2,13 @@
 
 # ruff: noqa: S101
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from tiny_ca.domain.errors import (
+    AmbiguousSerialNumber,
     NotUniqueCertOwner,
     SerialNumberCollision,
     ValidationCertError,
@@ -15,7 +17,7 @@ from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
-from tiny_ca.testing.samples import HOUR, NOW, SampleCA, record_of
+from tiny_ca.testing.samples import HOUR, NOW, SampleCA, issuer_id_of_name, record_of
 
 __all__ = ["SuccessionContract"]
 
@@ -87,6 +89,90 @@ class SuccessionContract:
         old = registry.get_by_serial(1)
         assert old is not None
         assert (old.revocation_date, old.revocation_reason) == (NOW, CRLReason.KEY_COMPROMISE)
+
+    def test_a_predecessor_that_is_renewed(self, registry: Registry, ca: SampleCA) -> None:
+        """It stays valid; its claim is the successor's."""
+        ca.issue(registry, 1, "a")
+        old = registry.get_by_serial(1)
+        successor = ca.reservation(2, "a", predecessor=1, supersedes=False)
+        registry.reserve([successor])
+        assert registry.get_by_name("a") == old
+        ca.commit(registry, successor, NOW + HOUR)
+        assert registry.get_by_serial(1) == old
+        assert registry.get_by_name("a") == registry.get_by_serial(2)
+        registry.revoke(2, CRLReason.CERTIFICATE_HOLD, NOW)
+        assert registry.get_by_name("a") is None
+
+    def test_rows_that_do_not_claim_their_name(self, registry: Registry, ca: SampleCA) -> None:
+        """Any number of them, beside one that does, and after a hold is lifted, too."""
+        for serial in (1, 2):
+            ca.issue(registry, serial, "a", claims_name=False)
+        assert registry.get_by_name("a") is None
+        ca.issue(registry, 3, "b", predecessor=2, claims_name=False)
+        registry.revoke(1, CRLReason.CERTIFICATE_HOLD, NOW)
+        registry.release(1, NOW)
+        assert registry.get_by_name("a") is None
+        ca.issue(registry, 4, "a")
+        found = registry.get_by_name("a")
+        assert found is not None
+        assert found.serial_number == 4
+        # One that gives its predecessor's name up leaves it to others.
+        ca.issue(registry, 5, "a", predecessor=4, claims_name=False)
+        assert registry.get_by_name("a") is None
+
+    def test_a_serial_number_of_two_issuers(self, registry: Registry, ca: SampleCA) -> None:
+        """Each has its own; without saying whose, nobody is taken for the other."""
+        other = SampleCA("Another CA")
+        ca.issue(registry, 1, "a")
+        other.issue(registry, 1, "b")
+        for issuer, name in ((ca, "a"), (other, "b")):
+            found = registry.get_by_serial(1, issuer.issuer_id)
+            assert found is not None
+            assert found.common_name == name
+        assert registry.get_by_serial(2, ca.issuer_id) is None
+        asks: list[Callable[[], object]] = [
+            lambda: registry.get_by_serial(1),
+            lambda: registry.revoke(1, CRLReason.SUPERSEDED, NOW),
+            lambda: registry.release(1, NOW),
+        ]
+        for ask in asks:
+            with pytest.raises(AmbiguousSerialNumber):
+                ask()
+        assert registry.revoke(1, CRLReason.CERTIFICATE_HOLD, NOW, issuer_id=other.issuer_id)
+        assert [entry.serial_number for entry in registry.revoked(other.issuer_id)] == [1]
+        assert list(registry.revoked(ca.issuer_id)) == []
+        assert registry.release(1, NOW, other.issuer_id)
+        successor = ca.reservation(2, "a", predecessor=1)
+        successor = replace(successor, predecessor_issuer_id=ca.issuer_id)
+        registry.reserve([successor])
+        ca.commit(registry, successor)
+        assert [entry.serial_number for entry in registry.revoked(ca.issuer_id)] == [1]
+
+    def test_the_certificates_of_a_ca(self, registry: Registry, ca: SampleCA) -> None:
+        """Whoever signed them, whatever their status, once they are signed."""
+        other, name = SampleCA("Another CA"), "Sub CA"
+        ca.issue(registry, 1, name, cert_type=CertType.CA)
+        other.issue(registry, 1, name, cert_type=CertType.CA, claims_name=False)
+        ca.issue(registry, 2, "Elsewhere", cert_type=CertType.CA)
+        ca.issue(registry, 3, "leaf")
+        pending = ca.reservation(4, name, cert_type=CertType.CA, claims_name=False)
+        registry.reserve([pending])
+        registry.register(
+            ca.certificate(ca.reservation(5, "Registered", cert_type=CertType.CA)),
+            None,
+            CertType.CA,
+            NOW,
+        )
+        registry.revoke(1, CRLReason.CA_COMPROMISE, NOW, issuer_id=ca.issuer_id)
+        found = registry.issuer_certificates(issuer_id_of_name(name))
+        assert [(row.serial_number, row.issuer_id) for row in found] == [
+            (1, ca.issuer_id),
+            (1, other.issuer_id),
+        ]
+        assert found[0].status is CertificateStatus.REVOKED
+        [registered] = registry.issuer_certificates(issuer_id_of_name("Registered"))
+        assert registered.serial_number == 5
+        assert registry.issuer_certificates("0" * 32) == []
 
     def test_register_records_a_valid_certificate(self, registry: Registry, ca: SampleCA) -> None:
         """As the certificate says, under the issuer that signed it."""

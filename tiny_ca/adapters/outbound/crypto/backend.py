@@ -1,18 +1,21 @@
 """`ports.crypto.Crypto` by pyca/cryptography."""
 
+from typing import Any
+
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 from tiny_ca.adapters.outbound.crypto.extensions import x509_name
 from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
-from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key
+from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key, key_spec_of
 from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial
-from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
+from tiny_ca.adapters.outbound.crypto.reading import read_request
+from tiny_ca.adapters.outbound.crypto.signing import is_issued_by, sign_certificate, sign_request
 from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.names import SubjectName
 from tiny_ca.domain.plan import CertificatePlan
-from tiny_ca.ports.crypto import PrivateKey
+from tiny_ca.ports.crypto import PrivateKey, ReceivedRequest
 from tiny_ca.ports.issuer import issuer_id_of_key
 
 __all__ = ["CryptographyBackend"]
@@ -28,6 +31,20 @@ class CryptographyBackend:
     def sign_request(self, subject: SubjectName, key: PrivateKey) -> x509.CertificateSigningRequest:
         """Sign a PKCS #10 request with *key*.  Raises `SigningError` when it can't sign."""
         return sign_request(subject, _signer(key))
+
+    def read_request(
+        self, csr: x509.CertificateSigningRequest | bytes | str, *, for_ca: bool = False
+    ) -> ReceivedRequest:
+        """Read a request.  Raises `InvalidCSR`, `WeakKey`, `InvalidName`."""
+        return read_request(csr, for_ca=for_ca)
+
+    def key_spec(self, public_key: Any) -> KeySpec:
+        """Say what kind of key it is.  Raises `WeakKey`."""
+        return key_spec_of(public_key)
+
+    def is_issued_by(self, certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+        """Whether *ca* has the name and the key that *certificate* was signed with."""
+        return is_issued_by(certificate, ca)
 
     def issuer_id(self, subject: SubjectName, key: PrivateKey) -> str:
         """Give the registry's name for a CA to be."""

@@ -1,14 +1,21 @@
 """From a plan to X.509 extensions (RFC 5280 §4.2)."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from tiny_ca.domain.names import GeneralName, GeneralNameKind, SubjectName
-from tiny_ca.domain.plan import CertificatePlan, KeyUsage, PublicationURLs
+from tiny_ca.domain.name_constraints import NameForm, NameSubtree
+from tiny_ca.domain.names import (
+    SUBJECT_ATTRIBUTES,
+    DirectoryBase,
+    GeneralName,
+    GeneralNameKind,
+    SubjectName,
+)
+from tiny_ca.domain.plan import CertificatePlan, KeyUsage, PlannedConstraints, PublicationURLs
 
 __all__ = [
     "authority_key_identifier",
@@ -34,24 +41,28 @@ _NO_KEY_USAGE = dict.fromkeys(
     ),
     False,
 )
-_NAME_ATTRIBUTES = (
-    ("country", NameOID.COUNTRY_NAME),
-    ("state", NameOID.STATE_OR_PROVINCE_NAME),
-    ("locality", NameOID.LOCALITY_NAME),
-    ("organization", NameOID.ORGANIZATION_NAME),
-    ("organizational_unit", NameOID.ORGANIZATIONAL_UNIT_NAME),
-    ("common_name", NameOID.COMMON_NAME),
-    ("email", NameOID.EMAIL_ADDRESS),
+_NAME_ATTRIBUTES = tuple(
+    (attribute, x509.ObjectIdentifier(oid)) for attribute, oid in SUBJECT_ATTRIBUTES
 )
+# RFC 9608 §4: the extension's value is NULL.
+_NO_REV_AVAIL = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.56"), b"\x05\x00")
 
 
-def x509_name(subject: SubjectName) -> x509.Name:
+_SUBTREES: dict[NameForm, Callable[[Any], x509.GeneralName]] = {
+    NameForm.DNS: x509.DNSName,
+    NameForm.IP: x509.IPAddress,
+    NameForm.EMAIL: x509.RFC822Name,
+    NameForm.URI: x509.UniformResourceIdentifier,
+}
+
+
+def x509_name(subject: SubjectName | DirectoryBase) -> x509.Name:
     """Encode a distinguished name, in the usual order of its attributes."""
     return x509.Name(
         [
             x509.NameAttribute(oid, value)
             for attribute, oid in _NAME_ATTRIBUTES
-            if (value := getattr(subject, attribute)) is not None
+            if (value := getattr(subject, attribute, None)) is not None
         ]
     )
 
@@ -64,6 +75,8 @@ def _general_name(name: GeneralName) -> x509.GeneralName:
             return x509.IPAddress(ipaddress.ip_address(name.value))
         case GeneralNameKind.EMAIL:
             return x509.RFC822Name(name.value)
+        case GeneralNameKind.URI:
+            return x509.UniformResourceIdentifier(name.value)
 
 
 def _key_usage(usage: frozenset[KeyUsage]) -> x509.KeyUsage:
@@ -86,8 +99,8 @@ def extensions_of(
     yield x509.BasicConstraints(plan.is_ca, plan.path_length), True
     yield _key_usage(plan.key_usage), True
     if plan.extended_key_usage:
-        oids = [x509.ObjectIdentifier(purpose.value) for purpose in plan.extended_key_usage]
-        yield x509.ExtendedKeyUsage(oids), False
+        oids = [x509.ObjectIdentifier(purpose) for purpose in plan.extended_key_usage]
+        yield x509.ExtendedKeyUsage(oids), plan.is_extended_key_usage_critical
     if plan.subject_alternative_names:
         # Critical only beside an empty subject (§4.2.1.6), and ours always have a name.
         names = [_general_name(name) for name in plan.subject_alternative_names]
@@ -95,6 +108,7 @@ def extensions_of(
     yield x509.SubjectKeyIdentifier.from_public_key(public_key), False
     if authority is not None:
         yield authority, False
+    yield from _policies(plan)
     yield from _pointers(plan.urls.of(plan.serial_number))
 
 
@@ -106,6 +120,36 @@ def distribution_point(urls: Iterable[str]) -> x509.DistributionPoint:
 def uris(urls: Iterable[str]) -> list[x509.GeneralName]:
     """Make general names of URLs."""
     return [x509.UniformResourceIdentifier(url) for url in urls]
+
+
+def _policies(plan: CertificatePlan) -> Iterator[Extension]:
+    if plan.policies:
+        policies = [
+            x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in plan.policies
+        ]
+        yield x509.CertificatePolicies(policies), False
+    if plan.name_constraints is not None:
+        # §4.2.1.10: critical.
+        yield _name_constraints(plan.name_constraints), True
+    if plan.ocsp_no_check:
+        yield x509.OCSPNoCheck(), False
+    if plan.no_rev_avail:
+        yield _NO_REV_AVAIL, False
+
+
+def _name_constraints(planned: PlannedConstraints) -> x509.NameConstraints:
+    permitted, excluded = (
+        [_subtree(base) for base in bases] or None
+        for bases in (planned.permitted, planned.excluded)
+    )
+    return x509.NameConstraints(permitted, excluded)
+
+
+def _subtree(subtree: NameSubtree | DirectoryBase) -> x509.GeneralName:
+    if isinstance(subtree, DirectoryBase):
+        return x509.DirectoryName(x509_name(subtree))
+    base: Any = subtree.base
+    return _SUBTREES[subtree.form](base)
 
 
 def _pointers(urls: PublicationURLs) -> Iterator[Extension]:

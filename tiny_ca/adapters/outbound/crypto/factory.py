@@ -22,10 +22,14 @@ from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName, KeySpec
 from tiny_ca.domain.lifetime import Validity, utc_seconds
 from tiny_ca.domain.names import CertificateInfo, GeneralName, SubjectName
-from tiny_ca.domain.plan import CertificatePlan, LeafRequest, RootRequest, plan_leaf, plan_root
+from tiny_ca.domain.plan import CertificatePlan
+from tiny_ca.domain.planning import plan_issuance, plan_root
+from tiny_ca.domain.profiles import flag_profile
 from tiny_ca.domain.records import CRLEntry, CRLStamp
+from tiny_ca.domain.requests import Authority, IssuanceRequest, RootRequest
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import RANDOM_BITS, CertType
+from tiny_ca.ports.constraints import name_constraints_of, path_length_of
 from tiny_ca.ports.issuer import own_issuer_id
 
 __all__ = ["CertificateFactory"]
@@ -82,9 +86,13 @@ class CertificateFactory:
         ca = self._certificate
         return Validity(ca.not_valid_before_utc, ca.not_valid_after_utc)
 
-    def sign_certificate(self, plan: CertificatePlan, public_key: Any) -> x509.Certificate:
+    def sign_certificate(
+        self, plan: CertificatePlan, public_key: Any, subject: x509.Name | None = None
+    ) -> x509.Certificate:
         """Sign what is planned, and check the result.  Raises `SigningError`."""
-        return sign_certificate(plan, public_key, self._key, self._certificate, self._authority)
+        return sign_certificate(
+            plan, public_key, self._key, self._certificate, self._authority, subject
+        )
 
     def sign_crl(self, plan: CRLPlan, entries: Iterable[bytes], file: BinaryIO) -> None:
         """Write a signed CRL into an empty *file*.  Raises `SigningError`."""
@@ -96,9 +104,9 @@ class CertificateFactory:
 
     def verify(self, certificate: x509.Certificate) -> None:
         """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""
-        if certificate.issuer != self._certificate.subject:
-            raise ValidationCertError("The certificate's issuer is not this CA.")
         try:
+            if certificate.issuer != self._certificate.subject:
+                raise ValidationCertError("The certificate's issuer is not this CA.")
             certificate.verify_directly_issued_by(self._certificate)
         except (InvalidSignature, TypeError, ValueError) as error:
             raise ValidationCertError(
@@ -164,25 +172,29 @@ class CertificateFactory:
         first.  DNS names are in ASCII here.  Raises `InvalidRequest` or
         `InvalidRangeTimeCertificate` before a key is made.
         """
-        request = LeafRequest(
+        request = IssuanceRequest(
             common_name=common_name,
+            profile=flag_profile(is_server=is_server_cert, is_client=is_client_cert),
             cert_type=serial_type,
             key=KeySpec(KeyAlgorithm(key_algorithm), key_size),
-            days_valid=days_valid,
+            lifetime=days_valid,
             valid_from=valid_from,
             email=email,
-            is_server=is_server_cert,
-            is_client=is_client_cert,
             names=(
                 *(GeneralName.dns(name) for name in san_dns or ()),
                 *(GeneralName.ip(str(address)) for address in san_ip or ()),
             ),
             is_strict=strict_validity,
         )
-        plan = plan_leaf(
+        constraints = name_constraints_of(self._certificate)
+        plan = plan_issuance(
             request,
-            issuer=self._info,
-            issuer_validity=self.validity,
+            authority=Authority(
+                self._info,
+                self.validity,
+                path_length_of(self._certificate),
+                () if constraints is None else (constraints,),
+            ),
             now=_now(),
             random_bits=secrets.randbits(RANDOM_BITS),
         )

@@ -8,10 +8,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
-from tiny_ca.domain.errors import SigningError
+from tiny_ca.domain.errors import InvalidRequest, SigningError, WeakKey
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 
-__all__ = ["can_sign", "generate_private_key", "signature_hash"]
+__all__ = ["can_sign", "generate_private_key", "key_spec_of", "signature_hash"]
 
 _GENERATORS: dict[KeyAlgorithm, Callable[[], CertificateIssuerPrivateKeyTypes]] = {
     KeyAlgorithm.P256: lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -22,6 +22,20 @@ _GENERATORS: dict[KeyAlgorithm, Callable[[], CertificateIssuerPrivateKeyTypes]] 
     KeyAlgorithm.ML_DSA_44: mldsa.MLDSA44PrivateKey.generate,
     KeyAlgorithm.ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
     KeyAlgorithm.ML_DSA_87: mldsa.MLDSA87PrivateKey.generate,
+}
+
+
+_CURVES = {
+    "secp256r1": KeyAlgorithm.P256,
+    "secp384r1": KeyAlgorithm.P384,
+    "secp521r1": KeyAlgorithm.P521,
+}
+_PUBLIC_KEYS: dict[type[object], KeyAlgorithm] = {
+    ed25519.Ed25519PublicKey: KeyAlgorithm.ED25519,
+    ed448.Ed448PublicKey: KeyAlgorithm.ED448,
+    mldsa.MLDSA44PublicKey: KeyAlgorithm.ML_DSA_44,
+    mldsa.MLDSA65PublicKey: KeyAlgorithm.ML_DSA_65,
+    mldsa.MLDSA87PublicKey: KeyAlgorithm.ML_DSA_87,
 }
 
 
@@ -40,6 +54,31 @@ def generate_private_key(spec: KeySpec) -> CertificateIssuerPrivateKeyTypes:
         raise SigningError(
             f"This build of cryptography has no {spec.algorithm}: {error}"
         ) from error
+
+
+def key_spec_of(public_key: object) -> KeySpec:
+    """Say what kind of public key it is.  Raises `WeakKey` for one that is not certified here.
+
+    RSA has 2048 bits at least and an odd exponent over 65536 (NIST SP 800-56B §6.2, BR §6.1.6).
+    """
+    if isinstance(public_key, rsa.RSAPublicKey):
+        exponent = public_key.public_numbers().e
+        if exponent < 65537 or exponent % 2 == 0:
+            raise WeakKey(f"The RSA key's exponent is {exponent}: make a key with 65537.")
+        try:
+            return KeySpec(KeyAlgorithm.RSA, public_key.key_size)
+        except InvalidRequest as error:
+            raise WeakKey(str(error)) from error
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        algorithm = _CURVES.get(public_key.curve.name)
+        if algorithm is not None:
+            return KeySpec(algorithm)
+    for kind, algorithm in _PUBLIC_KEYS.items():
+        if isinstance(public_key, kind):
+            return KeySpec(algorithm)
+    raise WeakKey(
+        f"A {type(public_key).__name__} is not certified: use one of {', '.join(KeyAlgorithm)}."
+    )
 
 
 def signature_hash(

@@ -12,7 +12,7 @@ from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.names import SubjectName
 from tiny_ca.domain.plan import CertificatePlan
 
-__all__ = ["sign_certificate", "sign_request"]
+__all__ = ["is_issued_by", "sign_certificate", "sign_request"]
 
 
 def sign_certificate(
@@ -21,8 +21,11 @@ def sign_certificate(
     issuer_key: CertificateIssuerPrivateKeyTypes,
     issuer: x509.Certificate | None,
     authority: x509.AuthorityKeyIdentifier | None,
+    subject: x509.Name | None = None,
 ) -> x509.Certificate:
     """Sign *plan* for *public_key*, self-signed when *issuer* is `None`, and check the result.
+
+    *subject*: another CA's, as it encodes it itself; `None`: the plan's.
 
     Raises `SigningError` when the key can't sign, or the result is not what was planned.
     """
@@ -30,7 +33,7 @@ def sign_certificate(
         x509.Extension(extension.oid, critical, extension)
         for extension, critical in extensions_of(plan, public_key, authority)
     ]
-    subject = x509_name(plan.subject)
+    subject = subject or x509_name(plan.subject)
     issuer_name = subject if issuer is None else issuer.subject
     builder = x509.CertificateBuilder(
         issuer_name=issuer_name,
@@ -62,6 +65,15 @@ def sign_certificate(
     except (InvalidSignature, TypeError, ValueError) as error:
         raise SigningError("The new signature does not verify; it was discarded.") from error
     return certificate
+
+
+def is_issued_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+    """Whether *ca* has the name and the key that *certificate* was signed with."""
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def sign_request(

@@ -21,7 +21,7 @@ from tiny_ca.adapters.outbound.db.engine import WRITE, async_engine, is_in_memor
 from tiny_ca.adapters.outbound.db.migrate import is_current, migrate
 from tiny_ca.adapters.outbound.db.registry import SQLRegistry
 from tiny_ca.domain.errors import NotUniqueCertOwner, SerialNumberCollision
-from tiny_ca.domain.records import CertificateRecord, CRLEntry
+from tiny_ca.domain.records import CertificateRecord, CertificateStatus, CRLEntry
 from tiny_ca.domain.revocation import CRLReason, RevokeStatus
 from tiny_ca.domain.serial import CertType
 
@@ -158,6 +158,28 @@ class AsyncDBHandler(BaseDB):
         entries = self.blocking.revoked(None)
         while (entry := await _in_thread(next, entries, None)) is not None:
             yield entry
+
+    async def list_all(
+        self,
+        status: CertificateStatus | str | None = None,
+        key_type: CertType | str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[CertificateRecord]:
+        """Give the newest certificates, as tiny_ca 0.2 does."""
+        return await _in_thread(self.blocking.list_all, status, key_type, limit, offset)
+
+    async def get_expiring(self, within_days: int = 30) -> list[CertificateRecord]:
+        """Give every valid certificate that ends within so many days, soonest first."""
+        return await _in_thread(self.blocking.get_expiring, within_days)
+
+    async def delete_by_uuid(self, uuid: str) -> bool:
+        """Remove the rows whose folder has this name, as `SyncDBHandler.delete_by_uuid` does."""
+        return await _in_thread(self.blocking.delete_by_uuid, uuid)
+
+    async def update_status_expired(self) -> int:
+        """Mark every valid certificate that is over as expired; count them."""
+        return await _in_thread(self.blocking.update_status_expired)
 
     def close(self) -> None:
         """Close the connections and end the driver's thread, from a thread without a loop."""

@@ -2,10 +2,10 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
@@ -17,7 +17,16 @@ from tiny_ca.domain.errors import RegistryError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["WRITE", "async_engine", "is_in_memory", "registry_errors", "sync_engine"]
+__all__ = [
+    "WRITE",
+    "Runner",
+    "async_engine",
+    "is_in_memory",
+    "registry_errors",
+    "sync_engine",
+]
+
+T = TypeVar("T")
 
 WRITE = {"tiny_ca_write": True}
 """Execution options of a connection that will write."""
@@ -38,6 +47,14 @@ _ASYNC_DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg2": "postgresql+psycopg",
 }
+
+
+class Runner(Protocol):
+    """Runs a function in a transaction of its own and commits it."""
+
+    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
+        """Run *work*; commit what it wrote, or roll back what it raised from."""
+        ...
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, Select, select
 
 from tiny_ca.adapters.outbound.db.schema import certificates
 from tiny_ca.domain.errors import (
+    AmbiguousSerialNumber,
     IdempotencyKeyTaken,
     NotUniqueCertOwner,
-    RegistryError,
     SerialNumberCollision,
     TinyCAError,
 )
@@ -21,13 +21,17 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
 __all__ = [
+    "COLUMNS",
     "Wanted",
     "authorities_page",
     "by_idempotency_key",
     "by_name",
     "by_serial",
+    "issuer_certificates",
     "many_by_serial",
     "pending_page",
+    "row_by_serial",
+    "to_record",
     "what_is_taken",
 ]
 
@@ -35,11 +39,11 @@ T = TypeVar("T")
 
 PAGE = 1000
 _c = certificates.c
-_COLUMNS = [column for column in _c if column.name != "name_claim"]
+COLUMNS = [column for column in _c if column.name not in ("name_claim", "own_issuer_id")]
 
 
 def to_record(row: Row[Any]) -> CertificateRecord:
-    """Make a record of a row with all of `_COLUMNS`."""
+    """Make a record of a row with all of `COLUMNS`."""
     return CertificateRecord(
         serial_number=int(row.serial_number),
         issuer_id=row.issuer_id,
@@ -56,30 +60,41 @@ def to_record(row: Row[Any]) -> CertificateRecord:
         revocation_date=row.revocation_date,
         revocation_reason=row.revocation_reason and CRLReason(row.revocation_reason),
         request_hash=row.request_hash,
+        profile=row.profile,
+        claims_name=row.claims_name,
+        position=row.id,
     )
 
 
 def row_by_serial(
-    connection: Connection, serial_number: int, *, for_update: bool = False
+    connection: Connection,
+    serial_number: int,
+    issuer_id: str | None = None,
+    *,
+    for_update: bool = False,
 ) -> Row[Any] | None:
-    """Give the one row with this serial number.  Raises `RegistryError` if there are several."""
-    query: Select[Any] = select(*_COLUMNS, _c.name_claim)
+    """Give the one row with this serial number.  Raises `AmbiguousSerialNumber`."""
+    query: Select[Any] = select(*COLUMNS, _c.name_claim)
     query = query.where(_c.serial_number == str(serial_number))
+    if issuer_id is not None:
+        query = query.where(_c.issuer_id == issuer_id)
     rows = connection.execute(query.with_for_update() if for_update else query).fetchmany(2)
     if len(rows) > 1:
-        raise RegistryError(f"Several issuers have used the serial number {serial_number}.")
+        raise AmbiguousSerialNumber(serial_number)
     return rows[0] if rows else None
 
 
-def by_serial(connection: Connection, serial_number: int) -> CertificateRecord | None:
+def by_serial(
+    connection: Connection, serial_number: int, issuer_id: str | None
+) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_serial`."""
-    row = row_by_serial(connection, serial_number)
+    row = row_by_serial(connection, serial_number, issuer_id)
     return None if row is None else to_record(row)
 
 
 def by_name(connection: Connection, common_name: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_name`."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
     )
     row = connection.execute(query).one_or_none()
@@ -88,7 +103,7 @@ def by_name(connection: Connection, common_name: str) -> CertificateRecord | Non
 
 def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | None:
     """See `ports.registry.Registry.get_by_idempotency_key`."""
-    query = select(*_COLUMNS).where(_c.idempotency_key == key)
+    query = select(*COLUMNS).where(_c.idempotency_key == key)
     row = connection.execute(query).one_or_none()
     return None if row is None else to_record(row)
 
@@ -122,7 +137,7 @@ def what_is_taken(connection: Connection, wanted: Wanted) -> TinyCAError:
     query = select(_c.name_claim).where(_c.name_claim.in_(wanted.common_names))
     name = _first_twice([*connection.execute(query).scalars(), *wanted.common_names])
     # None: the holder gave the name up meanwhile.
-    return NotUniqueCertOwner(wanted.common_names[0] if name is None else name)
+    return NotUniqueCertOwner(next(iter(wanted.common_names), "") if name is None else name)
 
 
 def _page(
@@ -138,7 +153,7 @@ Records = tuple[list[CertificateRecord], int | None]
 
 def pending_page(connection: Connection, after: int, created_before: datetime) -> Records:
     """Give pending rows that were reserved before a moment."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.status == CertificateStatus.PENDING.value, _c.created_at < created_before
     )
     rows, following = _page(connection, query, after)
@@ -147,7 +162,7 @@ def pending_page(connection: Connection, after: int, created_before: datetime) -
 
 def authorities_page(connection: Connection, after: int) -> Records:
     """Give valid certificates of CAs."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.cert_type == CertType.CA.value, _c.status == CertificateStatus.VALID.value
     )
     rows, following = _page(connection, query, after)
@@ -158,7 +173,13 @@ def many_by_serial(
     connection: Connection, issuer_id: str, serial_numbers: Sequence[int]
 ) -> list[CertificateRecord]:
     """Give an issuer's certificates of these serial numbers, a few hundred at most."""
-    query = select(*_COLUMNS).where(
+    query = select(*COLUMNS).where(
         _c.issuer_id == issuer_id, _c.serial_number.in_([str(one) for one in serial_numbers])
     )
+    return [to_record(row) for row in connection.execute(query)]
+
+
+def issuer_certificates(connection: Connection, issuer_id: str) -> list[CertificateRecord]:
+    """See `ports.registry.Registry.issuer_certificates`."""
+    query = select(*COLUMNS).where(_c.own_issuer_id == issuer_id).order_by(_c.id)
     return [to_record(row) for row in connection.execute(query)]

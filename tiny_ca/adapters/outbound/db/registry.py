@@ -1,9 +1,9 @@
 """`ports.registry.Registry` over anything that can run a function on a connection."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -11,30 +11,26 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from tiny_ca.adapters.outbound.db import queries, revocations, transactions
-from tiny_ca.adapters.outbound.db.engine import registry_errors
+from tiny_ca.adapters.outbound.db import backup, queries, revocations, transactions
+from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
+from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
+from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
 from tiny_ca.adapters.outbound.db.queries import Wanted
+from tiny_ca.adapters.outbound.db.schema import REVISION
+from tiny_ca.domain.backup import Row
 from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Reservation
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import issuer_id_of
 
-__all__ = ["Runner", "SQLRegistry"]
+__all__ = ["SQLRegistry"]
 
 T = TypeVar("T")
 
 _BATCH = 500
 """How many values a statement of every database takes."""
-
-
-class Runner(Protocol):
-    """Runs a function in a transaction of its own and commits it."""
-
-    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
-        """Run *work*; commit what it wrote, or roll back what it raised from."""
-        ...
 
 
 def _after(
@@ -43,14 +39,14 @@ def _after(
     return lambda connection: page(connection, after)
 
 
-class SQLRegistry:
-    """The registry's methods, each one transaction of a `Runner`.
+class SQLRegistry(SQLCatalogue, SQLOutbox):
+    """The registry's methods and its outbox's, each one transaction of a `Runner`.
 
     *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.
     """
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._known_issuers: set[str] = set()
 
     def _read(self, work: Callable[[Connection], T]) -> T:
@@ -95,9 +91,9 @@ class SQLRegistry:
                 raise
             self._write(work)
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_serial, serial_number=serial))
+        return self._read(partial(queries.by_serial, serial_number=serial, issuer_id=issuer_id))
 
     def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
         """Give an issuer's certificates of these serial numbers, in pages."""
@@ -106,6 +102,25 @@ class SQLRegistry:
             yield from self._read(
                 partial(queries.many_by_serial, issuer_id=issuer_id, serial_numbers=batch)
             )
+
+    def deleted_serials(self, issuer_id: str, serials: Sequence[int]) -> set[int]:
+        """Give which revoked certificates of an issuer were deleted since its last CRL."""
+        found: set[int] = set()
+        for start in range(0, len(serials), _BATCH):
+            batch = serials[start : start + _BATCH]
+            found |= self._read(
+                partial(revocations.deleted_serials, issuer_id=issuer_id, serial_numbers=batch)
+            )
+        return found
+
+    def crl_files_owner(self) -> str | None:
+        """Give the issuer whose CRLs have the plain names."""
+        return self._read(revocations.crl_files_owner)
+
+    def own_crl_files(self, issuer_id: str) -> None:
+        """Give the plain names to an issuer, and to no other any more."""
+        self._ensure_issuer(issuer_id)
+        self._write(partial(revocations.own_crl_files, issuer_id=issuer_id))
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
         """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
@@ -140,7 +155,14 @@ class SQLRegistry:
         )
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -149,7 +171,7 @@ class SQLRegistry:
         common_name = str(names[0].value)
         issuer_id = issuer_id_of(certificate)
         self._insert(
-            Wanted([(issuer_id, certificate.serial_number)], [common_name]),
+            Wanted([(issuer_id, certificate.serial_number)], [common_name] if claims_name else []),
             partial(
                 transactions.register,
                 certificate=certificate,
@@ -158,6 +180,8 @@ class SQLRegistry:
                 uuid=uuid,
                 cert_type=cert_type,
                 at=at,
+                location=location,
+                claims_name=claims_name,
             ),
         )
 
@@ -168,6 +192,7 @@ class SQLRegistry:
         at: datetime,
         within: object = None,
         invalidity_date: datetime | None = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
         work = partial(
@@ -176,12 +201,16 @@ class SQLRegistry:
             reason=reason,
             at=at,
             invalidity_date=invalidity_date,
+            issuer_id=issuer_id,
         )
         return self._write(work, within)
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
-        return self._write(partial(transactions.release, serial_number=serial_number, at=at))
+        work = partial(
+            transactions.release, serial_number=serial_number, at=at, issuer_id=issuer_id
+        )
+        return self._write(work)
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
         """Give pending rows that were reserved earlier, in pages."""
@@ -190,6 +219,10 @@ class SQLRegistry:
     def authorities(self) -> Iterator[CertificateRecord]:
         """Give the valid certificates of type CA, in pages."""
         return self._pages(queries.authorities_page)
+
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates of the CA that *issuer_id* names itself."""
+        return self._read(partial(queries.issuer_certificates, issuer_id=issuer_id))
 
     def revoked(self, issuer_id: str | None) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes, in pages; `None`: of every issuer."""
@@ -250,6 +283,23 @@ class SQLRegistry:
                 revocations.publish_crl, issuer_id=issuer_id, stamp=stamp, swap=swap, scope=scope
             )
         )
+
+    @property
+    def revision(self) -> str | None:
+        """The schema's revision."""
+        return REVISION
+
+    def export_rows(self, write: Callable[[str, Sequence[Row]], object]) -> None:
+        """Call *write* with the rows of every table, all of one moment."""
+        self._read(partial(backup.export_rows, write=write))
+
+    def check_empty(self) -> None:
+        """Raise `NotEmpty` if any table has a row."""
+        self._read(backup.check_empty)
+
+    def import_rows(self, pages: Iterable[tuple[str, Sequence[Row]]]) -> None:
+        """Write all rows, in one transaction, or raise `NotEmpty` or `BackupError`."""
+        self._write(partial(backup.import_rows, pages=pages))
 
 
 def _connection_of(within: object) -> Connection:

@@ -1,6 +1,6 @@
 """What CRLs are written from: reading and writing the table of revocations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,8 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     Row,
+    and_,
+    bindparam,
     cast,
     delete,
     func,
@@ -22,23 +24,32 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from tiny_ca.adapters.outbound.db.outbox import tell
 from tiny_ca.adapters.outbound.db.schema import (
     certificates,
+    deleted_revocations,
     issuers,
     published_crls,
     revocations,
 )
+from tiny_ca.domain import events
 from tiny_ca.domain.crl import CRLPart, CRLScope, Shard, encode_crl_entry, shard_key_of
 from tiny_ca.domain.records import CertificateStatus, CRLEntry, CRLStamp
 from tiny_ca.domain.revocation import CRLReason, Revocation, owed_until
 
 __all__ = [
+    "crl_files_owner",
     "crl_part",
+    "deleted_serials",
     "draw_crl_number",
     "ensure_scope",
+    "forget_revocation",
     "last_crl",
     "list_release",
-    "list_revocation",
+    "list_revocations",
+    "list_unlisted",
+    "oldest_this_update",
+    "own_crl_files",
     "publish_crl",
     "revoked_page",
 ]
@@ -47,7 +58,11 @@ PART = 5000
 """Entries a statement: enough to be fast, few enough to be a short transaction."""
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '10s'")
 
-_c, _r, _p = certificates.c, revocations.c, published_crls.c
+_AT_ONCE = 500
+"""How many values a statement of every database takes."""
+
+_c, _r, _p, _d = certificates.c, revocations.c, published_crls.c, deleted_revocations.c
+_IS_COMPLETE = and_(_p.number > 0, _p.scope.not_like("%-delta"))
 Place = tuple[int, int]
 """Where a part ended: the value of the column that it is ordered by, and a certificate's id."""
 
@@ -147,52 +162,161 @@ def revoked_page(
     return entries, rows[-1].id if len(rows) == PART else None
 
 
-def list_revocation(
+def list_revocations(
     connection: Connection,
-    row: Row[Any],
-    revocation: Revocation,
-    invalidity_date: datetime | None,
+    changed: Sequence[tuple[Row[Any], Revocation]],
+    invalidity_date: datetime | None = None,
 ) -> None:
-    """Write what CRLs are to say of a certificate from now on."""
-    if invalidity_date is None and row.status == CertificateStatus.REVOKED.value:
-        query = select(_r.invalidity_date).where(_r.certificate_id == row.id)
-        invalidity_date = connection.execute(query).scalar()
-    entry = CRLEntry(
-        int(row.serial_number), revocation.revocation_date, revocation.reason, invalidity_date
-    )
-    _list(connection, row, entry, owed_until(revocation, row.not_after))
+    """Write what CRLs are to say of certificates from now on.
+
+    Without an *invalidity_date*, one that was said of a certificate before stays.
+    """
+    said = _listed(connection, [row.id for row, _ in changed])
+    rows = [
+        _values(
+            row,
+            CRLEntry(
+                int(row.serial_number),
+                revocation.revocation_date,
+                revocation.reason,
+                invalidity_date or said.get(row.id),
+            ),
+            owed_until(revocation, row.not_after),
+        )
+        for row, revocation in changed
+    ]
+    _list(connection, rows, said.keys())
 
 
 def list_release(connection: Connection, row: Row[Any], at: datetime) -> None:
     """Write that a certificate is on hold no more (removeFromCRL, RFC 5280 §5.3.1)."""
     entry = CRLEntry(int(row.serial_number), at, CRLReason.REMOVE_FROM_CRL)
-    _list(connection, row, entry, row.not_after)
+    _list(connection, [_values(row, entry, row.not_after)], _listed(connection, [row.id]).keys())
 
 
-def _list(connection: Connection, row: Row[Any], entry: CRLEntry, until: datetime) -> None:
-    # Shared: who draws the next number waits until this is committed, so that its CRL shows it.
-    query = select(issuers.c.drawn_crl_number).where(issuers.c.id == row.issuer_id)
-    drawn = connection.execute(query.with_for_update(read=True)).scalar_one()
-    values = {
-        "crl_number": drawn,
+def _listed(connection: Connection, ids: Sequence[int]) -> dict[int, datetime | None]:
+    """Give which certificates have a row, and since when each may have been invalid."""
+    found: dict[int, datetime | None] = {}
+    for start in range(0, len(ids), _AT_ONCE):
+        query = select(_r.certificate_id, _r.invalidity_date).where(
+            _r.certificate_id.in_(ids[start : start + _AT_ONCE])
+        )
+        found.update((one, since) for one, since in connection.execute(query))
+    return found
+
+
+def _values(row: Row[Any], entry: CRLEntry, until: datetime) -> dict[str, Any]:
+    return {
+        "issuer_id": row.issuer_id,
+        "certificate_id": row.id,
+        "shard_key": shard_key_of(entry.serial_number),
         "owed_until": until,
         "is_released": entry.revocation_reason is CRLReason.REMOVE_FROM_CRL,
         "invalidity_date": entry.invalidity_date,
         "entry": encode_crl_entry(entry),
     }
-    changed = connection.execute(
-        update(revocations).where(_r.certificate_id == row.id).values(values)
-    )
-    if changed.rowcount == 0:
+
+
+_CHANGED = ("crl_number", "owed_until", "is_released", "invalidity_date", "entry")
+_TO_CHANGED = (
+    update(revocations)
+    .where(_r.certificate_id == bindparam("of_certificate"))
+    .values({name: bindparam(f"to_{name}") for name in _CHANGED})
+)
+
+
+def _list(connection: Connection, rows: Sequence[dict[str, Any]], listed: Collection[int]) -> None:
+    drawn = {}
+    for issuer_id in sorted({row["issuer_id"] for row in rows}):
+        # Shared: who draws the next number waits until this is committed, so that its CRL
+        # shows it.
+        query = select(issuers.c.drawn_crl_number).where(issuers.c.id == issuer_id)
+        drawn[issuer_id] = connection.execute(query.with_for_update(read=True)).scalar_one()
+    numbered = [{**row, "crl_number": drawn[row["issuer_id"]]} for row in rows]
+    changed = [
+        {"of_certificate": row["certificate_id"], **{f"to_{name}": row[name] for name in _CHANGED}}
+        for row in numbered
+        if row["certificate_id"] in listed
+    ]
+    new = [
+        {**row, "first_crl_number": row["crl_number"]}
+        for row in numbered
+        if row["certificate_id"] not in listed
+    ]
+    if changed:
+        connection.execute(_TO_CHANGED, changed)
+    if new:
+        connection.execute(insert(revocations), new)
+
+
+def list_unlisted(connection: Connection) -> None:
+    """Write what is missing of revoked certificates, or says something else than they do."""
+    after: int | None = 0
+    columns = ("id", "issuer_id", "serial_number", "not_after", "revocation_date")
+    while after is not None:
+        query = (
+            select(
+                *(_c[name] for name in columns),
+                _c.revocation_reason,
+                _r.entry,
+                _r.invalidity_date,
+            )
+            .outerjoin(revocations, _r.certificate_id == _c.id)
+            .where(_c.status == CertificateStatus.REVOKED.value, _c.id > after)
+            .order_by(_c.id)
+            .limit(PART)
+        )
+        rows: Any = connection.execute(query).all()
+        changed: list[tuple[Row[Any], Revocation]] = []
+        for row in rows:
+            revocation = Revocation(row.revocation_date, CRLReason(row.revocation_reason))
+            date, reason = revocation.revocation_date, revocation.reason
+            entry = CRLEntry(int(row.serial_number), date, reason, row.invalidity_date)
+            if row.entry is None or bytes(row.entry) != encode_crl_entry(entry):
+                changed.append((row, revocation))
+        if changed:
+            list_revocations(connection, changed)
+        after = rows[-1].id if len(rows) == PART else None
+
+
+def forget_revocation(connection: Connection, row: Row[Any]) -> None:
+    """Let CRLs say nothing of a certificate that is deleted, and note why."""
+    connection.execute(delete(revocations).where(_r.certificate_id == row.id))
+    if row.status == CertificateStatus.REVOKED.value:
+        query = select(issuers.c.drawn_crl_number).where(issuers.c.id == row.issuer_id)
+        drawn = connection.execute(query.with_for_update(read=True)).scalar_one()
         connection.execute(
-            insert(revocations).values(
-                issuer_id=row.issuer_id,
-                first_crl_number=drawn,
-                certificate_id=row.id,
-                shard_key=shard_key_of(entry.serial_number),
-                **values,
+            insert(deleted_revocations).values(
+                issuer_id=row.issuer_id, serial_number=row.serial_number, crl_number=drawn
             )
         )
+
+
+def deleted_serials(
+    connection: Connection, issuer_id: str, serial_numbers: Sequence[int]
+) -> set[int]:
+    """Give which of them were deleted, a few hundred at most."""
+    query = select(_d.serial_number).where(
+        _d.issuer_id == issuer_id, _d.serial_number.in_([str(one) for one in serial_numbers])
+    )
+    return {int(one) for one in connection.execute(query).scalars()}
+
+
+def crl_files_owner(connection: Connection) -> str | None:
+    """See `ports.registry.Registry.crl_files_owner`."""
+    query = select(issuers.c.id).where(issuers.c.owns_crl_files)
+    return connection.execute(query).scalar()
+
+
+def own_crl_files(connection: Connection, issuer_id: str) -> None:
+    """See `ports.registry.Registry.own_crl_files`."""
+    connection.execute(update(issuers).values(owns_crl_files=issuers.c.id == issuer_id))
+
+
+def oldest_this_update(connection: Connection, issuer_id: str) -> datetime | None:
+    """Give when the oldest of the issuer's complete CRLs was issued; `None`: there is none."""
+    query = select(func.min(_p.this_update)).where(_p.issuer_id == issuer_id, _IS_COMPLETE)
+    return connection.execute(query).scalar()
 
 
 def draw_crl_number(connection: Connection, issuer_id: str) -> int:
@@ -235,6 +359,7 @@ def publish_crl(
         return False
     if not scope.is_delta:
         _forget(connection, issuer_id)
+    tell(connection, [events.crl_published(issuer_id, stamp)])
     swap()
     return True
 
@@ -242,7 +367,7 @@ def publish_crl(
 def _forget(connection: Connection, issuer_id: str) -> None:
     """Delete what no CRL owes any more, by the oldest complete CRL of any scope."""
     query = select(func.min(_p.number), func.min(_p.this_update)).where(
-        _p.issuer_id == issuer_id, _p.number > 0, _p.scope.not_like("%-delta")
+        _p.issuer_id == issuer_id, _IS_COMPLETE
     )
     number, this_update = connection.execute(query).one()
     connection.execute(
@@ -252,4 +377,7 @@ def _forget(connection: Connection, issuer_id: str) -> None:
             _r.crl_number < number,
             or_(_r.owed_until < this_update, _r.is_released.is_(True)),
         )
+    )
+    connection.execute(
+        delete(deleted_revocations).where(_d.issuer_id == issuer_id, _d.crl_number < number)
     )

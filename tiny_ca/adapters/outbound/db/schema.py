@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -18,7 +19,9 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
+    true,
 )
 
 from tiny_ca.domain.serial import CertType
@@ -27,14 +30,19 @@ __all__ = [
     "REVISION",
     "UTCDateTime",
     "certificates",
+    "deleted_revocations",
+    "deliveries",
     "issuers",
     "metadata",
+    "notices",
     "published_crls",
+    "removals",
     "revocations",
+    "subscribers",
     "version",
 ]
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration in `migrations/versions`."""
 
 
@@ -71,6 +79,8 @@ issuers = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("drawn_crl_number", Integer, nullable=False, server_default="0"),
+    # Whether its CRLs have the plain names, `crl.pem` and so on: one issuer's at the most.
+    Column("owns_crl_files", Boolean, nullable=False, server_default=false()),
 )
 
 published_crls = Table(
@@ -107,6 +117,10 @@ certificates = Table(
     Column("file_name", String(255)),
     Column("idempotency_key", String(280), unique=True),
     Column("request_hash", String(64)),
+    Column("profile", String(64)),
+    Column("claims_name", Boolean, nullable=False, server_default=true()),
+    # Of a CA's certificate: the issuer id that it issues under.
+    Column("own_issuer_id", String(32)),
     UniqueConstraint("serial_number", "issuer_id"),
 )
 
@@ -143,6 +157,27 @@ Index(
 )
 
 
+# Revoked certificates that were deleted, until every complete CRL was issued anew since: they may
+# be missing from the next one.
+deleted_revocations = Table(
+    "deleted_revocations",
+    metadata,
+    Column("issuer_id", String(32), ForeignKey(issuers.c.id), primary_key=True),
+    Column("serial_number", String(49), primary_key=True),
+    Column("crl_number", Integer, nullable=False),
+)
+
+# Where the files of deleted rows lie, until they are gone too.
+removals = Table(
+    "certificate_removals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uuid", String(255), nullable=False),
+    Column("cert_path", String(1024)),
+    Column("file_name", String(255), nullable=False),
+)
+
+
 def _partial_index(name: str, condition: str, *columns: str) -> None:
     """Index the few rows that a query wants, where the database can; else all of them."""
     where = text(condition)
@@ -155,6 +190,63 @@ def _partial_index(name: str, condition: str, *columns: str) -> None:
 
 
 _partial_index("ix_certificates_pending", "status = 'pending'", "created_at")
+_partial_index("ix_certificates_own_issuer_id", "own_issuer_id IS NOT NULL", "own_issuer_id")
 _partial_index("ix_certificates_authorities", f"cert_type = '{CertType.CA.value}'", "id")
+_partial_index("ix_certificates_valid", "status = 'valid'", "id")
+_partial_index("ix_certificates_valid_until", "status = 'valid'", "not_after", "id")
+# Not for valid ones: SQLite would take it for them, in place of the indexes above.
+_partial_index("ix_certificates_not_valid", "status <> 'valid'", "status", "id")
+
+# What lists are filtered by, and in which order they are given.
+for _columns in (
+    ("issuer_id", "id"),
+    ("cert_type", "id"),
+    ("created_at", "id"),
+    ("uuid",),
+):
+    Index(None, *(certificates.c[column] for column in _columns))
+# PostgreSQL finds the beginning of a text by an index of this kind only.
+Index(
+    None,
+    certificates.c.common_name,
+    certificates.c.id,
+    postgresql_ops={"common_name": "varchar_pattern_ops"},
+)
+
+subscribers = Table(
+    "event_subscribers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("lease_holder", String(32)),
+    Column("leased_until", UTCDateTime),
+)
+
+deliveries = Table(
+    "event_deliveries",
+    metadata,
+    # Never used again: a subscriber may remember which it has seen.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("subscriber_id", Integer, ForeignKey(subscribers.c.id), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("issuer_id", String(32), nullable=False),
+    # Empty for what happened to the issuer.
+    Column("serial_number", String(49), nullable=False),
+    Column("common_name", String(255)),
+    Column("occurred_at", UTCDateTime, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("retry_at", UTCDateTime),
+    Index(None, "subscriber_id", "id"),
+    Index(None, "subscriber_id", "issuer_id", "serial_number", "id"),
+    sqlite_autoincrement=True,
+)
+
+notices = Table(
+    "expiry_notices",
+    metadata,
+    Column("certificate_id", Integer, ForeignKey(certificates.c.id), primary_key=True),
+    Column("window_seconds", BigInteger, primary_key=True),
+)
 
 version = Table("tiny_ca_version", MetaData(), Column("version_num", String(32), primary_key=True))

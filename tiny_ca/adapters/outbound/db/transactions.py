@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from tiny_ca.adapters.outbound.db.outbox import tell
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
-from tiny_ca.adapters.outbound.db.revocations import list_release, list_revocation
+from tiny_ca.adapters.outbound.db.revocations import list_release, list_revocations
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
+from tiny_ca.domain import events
 from tiny_ca.domain.errors import ReservationLost, ValidationCertError
-from tiny_ca.domain.records import CertificateStatus, Reservation
-from tiny_ca.domain.revocation import CRLReason
+from tiny_ca.domain.records import CertificateStatus, Location, Reservation
+from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.issuer import is_ca, own_issuer_id
 
 __all__ = [
     "abandon",
@@ -66,8 +70,12 @@ def _free_expired_claims(
 
 def _claim_of(connection: Connection, reservation: Reservation) -> str | None:
     """Give the name to claim now; that of a predecessor moves at the commit."""
+    if not reservation.claims_name:
+        return None
     if reservation.predecessor is not None:
-        predecessor = row_by_serial(connection, reservation.predecessor)
+        predecessor = row_by_serial(
+            connection, reservation.predecessor, reservation.predecessor_issuer_id
+        )
         if predecessor is not None and predecessor.name_claim == reservation.common_name:
             return None
     return reservation.common_name
@@ -94,6 +102,8 @@ def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None
             "file_name": one.location.file_name,
             "idempotency_key": None if one.retry_key is None else one.retry_key.key,
             "request_hash": None if one.retry_key is None else one.retry_key.request_hash,
+            "profile": one.profile,
+            "claims_name": one.claims_name,
         }
         for one in reservations
     ]
@@ -113,7 +123,11 @@ _TO_VALID = (
         _c.issuer_id == bindparam("of_issuer_id"),
         _c.status == PENDING,
     )
-    .values(status=VALID, certificate_pem=bindparam("pem"))
+    .values(
+        status=VALID,
+        certificate_pem=bindparam("pem"),
+        own_issuer_id=bindparam("to_own_issuer_id"),
+    )
 )
 
 
@@ -128,7 +142,7 @@ def commit(
     was written before an error would stay.
     """
     predecessors = [
-        (reservation, _predecessor(connection, reservation.predecessor))
+        (reservation, _predecessor(connection, reservation))
         for reservation, _ in signed
         if reservation.predecessor is not None
     ]
@@ -140,6 +154,7 @@ def commit(
                 "of_serial_number": str(reservation.serial_number),
                 "of_issuer_id": reservation.issuer_id,
                 "pem": certificate.public_bytes(Encoding.PEM).decode(),
+                "to_own_issuer_id": _own_issuer_id(certificate, reservation.cert_type),
             }
             for reservation, certificate in signed
         ],
@@ -147,8 +162,13 @@ def commit(
     if result.rowcount != len(signed):
         raise _lost()
     for reservation, predecessor in predecessors:
-        _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
-        if predecessor.name_claim == reservation.common_name:
+        if reservation.supersedes:
+            _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
+        elif predecessor.name_claim is not None:
+            connection.execute(
+                update(certificates).where(_c.id == predecessor.id).values(name_claim=None)
+            )
+        if reservation.claims_name and predecessor.name_claim == reservation.common_name:
             connection.execute(
                 update(certificates)
                 .where(
@@ -157,6 +177,13 @@ def commit(
                 )
                 .values(name_claim=reservation.common_name)
             )
+    issued = (events.issued(reservation, at) for reservation, _ in signed)
+    superseded = (
+        events.superseded(to_record(predecessor), reservation.serial_number, at)
+        for reservation, predecessor in predecessors
+        if reservation.supersedes
+    )
+    tell(connection, chain(issued, superseded))
 
 
 def _check_pending(connection: Connection, reservations: Sequence[Reservation]) -> None:
@@ -177,8 +204,17 @@ def _lost() -> ReservationLost:
     )
 
 
-def _predecessor(connection: Connection, serial_number: int) -> Row[Any]:
-    row = row_by_serial(connection, serial_number, for_update=True)
+def _own_issuer_id(certificate: x509.Certificate, cert_type: CertType) -> str | None:
+    return own_issuer_id(certificate) if cert_type is CertType.CA and is_ca(certificate) else None
+
+
+def _predecessor(connection: Connection, reservation: Reservation) -> Row[Any]:
+    serial_number, issuer_id = reservation.predecessor, reservation.predecessor_issuer_id
+    row = (
+        None
+        if serial_number is None
+        else row_by_serial(connection, serial_number, issuer_id, for_update=True)
+    )
     if row is None or row.status != VALID:
         status = "gone" if row is None else row.status
         raise ValidationCertError(
@@ -209,24 +245,34 @@ def register(
     uuid: str | None,
     cert_type: CertType,
     at: datetime,
+    location: Location | None,
+    *,
+    claims_name: bool,
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
     _free_expired_claims(connection, [common_name], at)
+    not_after = certificate.not_valid_after_utc
     connection.execute(
         insert(certificates).values(
             serial_number=str(certificate.serial_number),
             issuer_id=issuer_id,
             common_name=common_name,
-            name_claim=common_name,
+            name_claim=common_name if claims_name else None,
+            claims_name=claims_name,
             status=VALID,
             cert_type=cert_type.value,
             not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
+            not_after=not_after,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
-            uuid=uuid,
+            own_issuer_id=_own_issuer_id(certificate, cert_type),
+            uuid=uuid if location is None else location.uuid,
+            cert_path=None if location is None else location.folder,
+            file_name=None if location is None else location.file_name,
         )
     )
+    place = issuer_id, certificate.serial_number, common_name
+    tell(connection, [events.registered(place, cert_type, not_after, at)])
 
 
 def _write_revocation(
@@ -235,11 +281,11 @@ def _write_revocation(
     reason: CRLReason,
     at: datetime,
     invalidity_date: datetime | None = None,
-) -> None:
+) -> Revocation:
     current = to_record(row).revocation
     revocation = revoke_rule(current, reason, at)
     if revocation == current:
-        return
+        return revocation
     connection.execute(
         update(certificates)
         .where(_c.id == row.id)
@@ -250,7 +296,8 @@ def _write_revocation(
             revocation_reason=revocation.reason.value,
         )
     )
-    list_revocation(connection, row, revocation, invalidity_date)
+    list_revocations(connection, [(row, revocation)], invalidity_date)
+    return revocation
 
 
 def revoke(
@@ -258,19 +305,25 @@ def revoke(
     serial_number: int,
     reason: CRLReason,
     at: datetime,
-    invalidity_date: datetime | None = None,
+    invalidity_date: datetime | None,
+    issuer_id: str | None,
 ) -> bool:
     """See `ports.registry.Registry.revoke`."""
-    row = row_by_serial(connection, serial_number, for_update=True)
+    row = row_by_serial(connection, serial_number, issuer_id, for_update=True)
     if row is None:
         return False
-    _write_revocation(connection, row, reason, at, invalidity_date)
+    revocation = _write_revocation(connection, row, reason, at, invalidity_date)
+    if revocation != to_record(row).revocation:
+        place = row.issuer_id, serial_number, row.common_name
+        tell(connection, [events.revoked(place, revocation, at)])
     return True
 
 
-def release(connection: Connection, serial_number: int, at: datetime) -> bool:
+def release(
+    connection: Connection, serial_number: int, at: datetime, issuer_id: str | None
+) -> bool:
     """See `ports.registry.Registry.release`."""
-    row = row_by_serial(connection, serial_number, for_update=True)
+    row = row_by_serial(connection, serial_number, issuer_id, for_update=True)
     if row is None:
         return False
     check_release(to_record(row).revocation)
@@ -280,8 +333,10 @@ def release(connection: Connection, serial_number: int, at: datetime) -> bool:
     if not row.certificate_pem:
         # A row that was put on hold before it was signed has no certificate to be valid.
         values.update(status=ABANDONED, idempotency_key=None)
-    elif not is_taken:
+    elif row.claims_name and not is_taken:
         values["name_claim"] = row.common_name
     connection.execute(update(certificates).where(_c.id == row.id).values(values))
     list_release(connection, row, at)
+    status = CertificateStatus(values["status"])
+    tell(connection, [events.released(to_record(row), status, at)])
     return True

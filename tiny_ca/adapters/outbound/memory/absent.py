@@ -1,6 +1,7 @@
 """Null objects: a manager without a registry, or without files."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import BinaryIO, NoReturn
 
 from cryptography import x509
 
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.storage import Artefacts, Leftover
+from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
 __all__ = ["NoRegistry", "NoStorage"]
 
@@ -43,11 +45,31 @@ class NoRegistry:
         """Give nothing: nothing was reserved."""
         return iter(())
 
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give nothing: no CA is on record."""
+        return []
+
+    def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def deleted_serials(self, issuer_id: str, serials: Sequence[int]) -> set[int]:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def crl_files_owner(self) -> str | None:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def own_crl_files(self, issuer_id: str) -> None:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
     def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -56,7 +78,14 @@ class NoRegistry:
         return None
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
@@ -68,11 +97,12 @@ class NoRegistry:
         at: datetime,
         within: object = None,
         invalidity_date: datetime | None = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -85,10 +115,6 @@ class NoRegistry:
         raise DBNotInitedError
 
     def next_crl_number(self, issuer_id: str) -> NoReturn:
-        """Raise `DBNotInitedError`."""
-        raise DBNotInitedError
-
-    def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
@@ -112,6 +138,57 @@ class NoRegistry:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 
+    def page(
+        self,
+        wanted: CertificateFilter,
+        at: datetime,
+        limit: int,
+        before: int | None = None,
+        offset: int = 0,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def expiring(
+        self,
+        at: datetime,
+        until: datetime,
+        limit: int,
+        after: tuple[datetime, int] | None = None,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def expire(self, at: datetime, limit: int) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def revoke_many(
+        self,
+        wanted: CertificateFilter,
+        reason: CRLReason,
+        at: datetime,
+        limit: int,
+        after: int = 0,
+        *,
+        dry_run: bool = False,
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def delete(
+        self, serial_number: int, at: datetime, location: Location | None = None
+    ) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def deleted(self) -> Iterator[Location]:
+        """Give nothing: nothing was deleted."""
+        return iter(())
+
+    def forget(self, location: Location) -> None:
+        """Do nothing."""
+
 
 class NoStorage:
     """Writes no files: what is issued lives in the registry and in the caller's hands."""
@@ -119,7 +196,9 @@ class NoStorage:
     def check_vacant(self, location: Location) -> None:
         """Do nothing: there is always room."""
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
         """Do nothing."""
 
     def publish(self, location: Location) -> dict[str, Path]:
@@ -156,6 +235,43 @@ class NoStorage:
 
     def read_crl(self, file_name: str) -> None:
         """Give `None`."""
+
+    def load_request(self, location: Location) -> KeyRequest:
+        """Raise `StorageError`."""
+        raise StorageError("There are no files: the manager was made with NoStorage.")
+
+    def export_folder(self, location: Location, serial_number: int) -> dict[str, bytes]:
+        """Give no files, though none is missing."""
+        return {}
+
+    def export_crls(self) -> Iterator[tuple[str, bytes]]:
+        """Give nothing."""
+        return iter(())
+
+    def check_empty(self) -> None:
+        """Do nothing: there is never anything."""
+
+    @contextmanager
+    def restoration(self, name: str) -> Iterator["_NoRestoration"]:
+        """Take no files."""
+        yield _NoRestoration()
+
+
+class _NoRestoration:
+    is_ready = False
+
+    def add(self, path: str, data: bytes) -> None:
+        """Raise `StorageError`: a certificate's files must not get lost."""
+        raise StorageError(f"The backup holds {path}, and the manager was made with NoStorage.")
+
+    def make_ready(self) -> None:
+        """Do nothing."""
+
+    def discard(self) -> None:
+        """Do nothing."""
+
+    def publish(self) -> None:
+        """Do nothing."""
 
 
 class _UnwrittenFile:

@@ -1,28 +1,23 @@
 """`MemoryRegistry`: rows in a dictionary."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from threading import RLock
+from itertools import count
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tiny_ca.domain.crl import (
-    COMPLETE,
-    CRLPart,
-    CRLScope,
-    Shard,
-    encode_crl_entry,
-    shard_key_of,
-)
+from tiny_ca.adapters.outbound.memory.backup import MemoryRows
+from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
+from tiny_ca.domain import events
 from tiny_ca.domain.errors import (
+    AmbiguousSerialNumber,
     IdempotencyKeyTaken,
     InvalidRequest,
     NotUniqueCertOwner,
-    RegistryError,
     ReservationLost,
     SerialNumberCollision,
     ValidationCertError,
@@ -30,53 +25,39 @@ from tiny_ca.domain.errors import (
 from tiny_ca.domain.records import (
     CertificateRecord,
     CertificateStatus,
-    CRLEntry,
-    CRLStamp,
+    Location,
     Reservation,
 )
-from tiny_ca.domain.revocation import CRLReason, owed_by_crl
+from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import release as check_release
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.issuer import issuer_id_of
+from tiny_ca.ports.issuer import is_ca, issuer_id_of, own_issuer_id
 
 __all__ = ["MemoryRegistry"]
 
 _Key = tuple[str, int]
 
 
-@dataclass(slots=True)
-class _IssuerState:
-    drawn: int = 0
-    published: dict[CRLScope, CRLStamp] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """What CRLs say of a certificate, since the CRL of a number was drawn."""
-
-    crl_number: int
-    entry: CRLEntry
-
-
-class MemoryRegistry:
-    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
+class MemoryRegistry(MemoryCatalogue, MemoryRows):
+    """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry` and `Outbox`."""
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._rows: dict[_Key, CertificateRecord] = {}
+        super().__init__()
         self._claims: dict[str, _Key] = {}
         self._retry_keys: dict[str, _Key] = {}
-        self._issuers: dict[str, _IssuerState] = {}
-        self._listed: dict[_Key, _Listed] = {}
-        """In the order of the last change."""
+        self._issuer_rows: dict[str, list[_Key]] = {}
+        self._positions = count(1)
+        self._deleted: list[Location] = []
 
-    def get_by_serial(self, serial: int) -> CertificateRecord | None:
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number."""
         with self._lock:
+            if issuer_id is not None:
+                return self._rows.get((issuer_id, serial))
             rows = [row for row in self._rows.values() if row.serial_number == serial]
         if len(rows) > 1:
-            raise RegistryError(f"Several issuers have used the serial number {serial}.")
+            raise AmbiguousSerialNumber(serial)
         return rows[0] if rows else None
 
     def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
@@ -133,31 +114,39 @@ class MemoryRegistry:
             revocation_date=None,
             revocation_reason=None,
             request_hash=None if retry_key is None else retry_key.request_hash,
+            profile=reservation.profile,
+            claims_name=reservation.claims_name,
         )
         with self._lock:
             if retry_key is not None and retry_key.key in self._retry_keys:
                 raise IdempotencyKeyTaken(f"{retry_key.key!r} was used before.")
-            inherits = False
-            if reservation.predecessor is not None:
-                predecessor = self.get_by_serial(reservation.predecessor)
-                inherits = (
-                    predecessor is not None
-                    and predecessor.status_at(row.created_at) is not CertificateStatus.EXPIRED
-                    and _key(predecessor) == self._claims.get(row.common_name)
-                )
-            self._insert(row, reservation.created_at, claims=not inherits)
+            claims = reservation.claims_name and not self._inherits(reservation)
+            self._insert(row, reservation.created_at, claims=claims)
             if retry_key is not None:
                 self._retry_keys[retry_key.key] = _key(row)
+
+    def _inherits(self, reservation: Reservation) -> bool:
+        """Whether the claim is the predecessor's, and moves at the commit."""
+        predecessor = self._predecessor(reservation)
+        return (
+            predecessor is not None
+            and predecessor.status_at(reservation.created_at) is not CertificateStatus.EXPIRED
+            and _key(predecessor) == self._claims.get(reservation.common_name)
+        )
+
+    def _predecessor(self, reservation: Reservation) -> CertificateRecord | None:
+        serial, issuer_id = reservation.predecessor, reservation.predecessor_issuer_id
+        return None if serial is None else self.get_by_serial(serial, issuer_id)
 
     def _insert(self, row: CertificateRecord, now: datetime, *, claims: bool) -> None:
         if _key(row) in self._rows:
             raise SerialNumberCollision(f"{row.serial_number} was used before.")
+        self._free_expired_claim(row.common_name, now)
         if claims:
-            self._free_expired_claim(row.common_name, now)
             if row.common_name in self._claims:
                 raise NotUniqueCertOwner(row.common_name)
             self._claims[row.common_name] = _key(row)
-        self._rows[_key(row)] = row
+        self._rows[_key(row)] = replace(row, position=next(self._positions))
 
     def _free_expired_claim(self, common_name: str, now: datetime) -> None:
         key = self._claims.get(common_name)
@@ -177,12 +166,15 @@ class MemoryRegistry:
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
         _refuse(within)
         with self._all_or_none():
-            for reservation, certificate in signed:
-                self._commit(reservation, certificate, at)
+            superseded = [
+                self._commit(reservation, certificate, at) for reservation, certificate in signed
+            ]
+            self._tell(events.issued(reservation, at) for reservation, _ in signed)
+            self._tell(superseded)
 
     def _commit(
         self, reservation: Reservation, certificate: x509.Certificate, at: datetime
-    ) -> None:
+    ) -> events.Event | None:
         with self._lock:
             key = reservation.issuer_id, reservation.serial_number
             row = self._rows.get(key)
@@ -190,16 +182,27 @@ class MemoryRegistry:
                 raise ReservationLost(
                     "The reservation was closed before its certificate was ready."
                 )
+            superseded = None
             if reservation.predecessor is not None:
-                predecessor = self.get_by_serial(reservation.predecessor)
+                predecessor = self._predecessor(reservation)
                 if predecessor is None or predecessor.status is not CertificateStatus.VALID:
                     raise ValidationCertError("The certificate to replace is not valid by now.")
                 inherits = self._claims.get(row.common_name) == _key(predecessor)
-                self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
-                if inherits:
+                if reservation.supersedes:
+                    self._write_revocation(predecessor, CRLReason.SUPERSEDED, at)
+                    superseded = events.superseded(predecessor, row.serial_number, at)
+                else:
+                    self._give_up_claim(predecessor)
+                if inherits and reservation.claims_name:
                     self._claims[row.common_name] = key
+            self._note_issuer(key, certificate, row.cert_type)
             pem = certificate.public_bytes(Encoding.PEM).decode()
             self._rows[key] = replace(row, status=CertificateStatus.VALID, certificate_pem=pem)
+            return superseded
+
+    def _note_issuer(self, key: _Key, certificate: x509.Certificate, cert_type: CertType) -> None:
+        if cert_type is CertType.CA and is_ca(certificate):
+            self._issuer_rows.setdefault(own_issuer_id(certificate), []).append(key)
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row; false if it is not pending."""
@@ -225,7 +228,14 @@ class MemoryRegistry:
             del self._claims[row.common_name]
 
     def register(
-        self, certificate: x509.Certificate, uuid: str | None, cert_type: CertType, at: datetime
+        self,
+        certificate: x509.Certificate,
+        uuid: str | None,
+        cert_type: CertType,
+        at: datetime,
+        *,
+        location: Location | None = None,
+        claims_name: bool = True,
     ) -> None:
         """Record a valid certificate, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
         names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -239,16 +249,20 @@ class MemoryRegistry:
             status=CertificateStatus.VALID,
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
-            uuid=uuid,
-            cert_path=None,
-            file_name=None,
+            uuid=uuid if location is None else location.uuid,
+            cert_path=None if location is None else location.folder,
+            file_name=None if location is None else location.file_name,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
             revocation_date=None,
             revocation_reason=None,
+            claims_name=claims_name,
         )
         with self._lock:
-            self._insert(row, at, claims=True)
+            self._insert(row, at, claims=claims_name)
+            self._note_issuer(_key(row), certificate, cert_type)
+            place = row.issuer_id, row.serial_number, row.common_name
+            self._tell([events.registered(place, cert_type, row.not_after, at)])
 
     def _write_revocation(
         self,
@@ -256,13 +270,10 @@ class MemoryRegistry:
         reason: CRLReason,
         at: datetime,
         invalidity_date: datetime | None = None,
-    ) -> None:
+    ) -> Revocation:
         revocation = revoke_rule(row.revocation, reason, at)
         if revocation == row.revocation:
-            return
-        listed = self._listed.get(_key(row))
-        if invalidity_date is None and listed is not None:
-            invalidity_date = listed.entry.invalidity_date
+            return revocation
         self._rows[_key(row)] = replace(
             row,
             status=CertificateStatus.REVOKED,
@@ -270,13 +281,8 @@ class MemoryRegistry:
             revocation_reason=revocation.reason,
         )
         self._give_up_claim(row)
-        date, why = revocation.revocation_date, revocation.reason
-        self._list(row, CRLEntry(row.serial_number, date, why, invalidity_date))
-
-    def _list(self, row: CertificateRecord, entry: CRLEntry) -> None:
-        state = self._issuers.setdefault(row.issuer_id, _IssuerState())
-        self._listed.pop(_key(row), None)
-        self._listed[_key(row)] = _Listed(state.drawn, entry)
+        self._list_revocation(row, revocation, invalidity_date)
+        return revocation
 
     def revoke(
         self,
@@ -285,36 +291,42 @@ class MemoryRegistry:
         at: datetime,
         within: object = None,
         invalidity_date: datetime | None = None,
+        issuer_id: str | None = None,
     ) -> bool:
         """Revoke; false if there is no such certificate."""
         _refuse(within)
         with self._lock:
-            row = self.get_by_serial(serial_number)
+            row = self.get_by_serial(serial_number, issuer_id)
             if row is not None:
-                self._write_revocation(row, reason, at, invalidity_date)
+                revocation = self._write_revocation(row, reason, at, invalidity_date)
+                if revocation != row.revocation:
+                    place = row.issuer_id, row.serial_number, row.common_name
+                    self._tell([events.revoked(place, revocation, at)])
             return row is not None
 
-    def release(self, serial_number: int, at: datetime) -> bool:
+    def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""
         with self._lock:
-            row = self.get_by_serial(serial_number)
+            row = self.get_by_serial(serial_number, issuer_id)
             if row is None:
                 return False
             check_release(row.revocation)
-            removed = CRLReason.REMOVE_FROM_CRL
-            self._list(row, CRLEntry(row.serial_number, at, removed))
+            self._list_release(row, at)
             if row.certificate_pem is None:
                 # It was put on hold before it was signed: there is nothing to be valid.
                 self._close(row)
+                self._tell([events.released(row, CertificateStatus.ABANDONED, at)])
                 return True
             self._free_expired_claim(row.common_name, at)
-            self._claims.setdefault(row.common_name, _key(row))
+            if row.claims_name:
+                self._claims.setdefault(row.common_name, _key(row))
             self._rows[_key(row)] = replace(
                 row,
                 status=CertificateStatus.VALID,
                 revocation_date=None,
                 revocation_reason=None,
             )
+            self._tell([events.released(row, CertificateStatus.VALID, at)])
             return True
 
     def pending(self, created_before: datetime) -> Iterator[CertificateRecord]:
@@ -333,67 +345,10 @@ class MemoryRegistry:
             if row.cert_type is CertType.CA and row.status is CertificateStatus.VALID:
                 yield row
 
-    def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
-        """Give what the issuer's next CRL owes."""
-        yield from self._entries(issuer_id, None, None)
-
-    def _entries(self, issuer_id: str, shard: Shard | None, since: int | None) -> list[CRLEntry]:
+    def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
+        """Give the signed certificates of the CA that *issuer_id* names itself."""
         with self._lock:
-            last = self.last_crl(issuer_id, CRLScope(shard))
-            found = []
-            for key, listed in self._listed.items():
-                row = self._rows[key]
-                if row.issuer_id != issuer_id or (
-                    shard is not None and shard_key_of(row.serial_number) not in shard.keys
-                ):
-                    continue
-                if listed.crl_number >= since if since is not None else _is_owed(row, last):
-                    found.append(listed.entry)
-            return found
-
-    def crl_entries(
-        self, issuer_id: str, shard: Shard | None = None, since: int | None = None
-    ) -> Iterator[CRLPart]:
-        """Give the encoded entries of the issuer's next CRL."""
-        entries = [encode_crl_entry(one) for one in self._entries(issuer_id, shard, since)]
-        if entries:
-            yield CRLPart(len(entries), b"".join(entries))
-
-    def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
-        """Give the published CRL of a scope, `None` before the first."""
-        with self._lock:
-            return self._issuers.get(issuer_id, _IssuerState()).published.get(scope)
-
-    def next_crl_number(self, issuer_id: str) -> int:
-        """Draw a CRL number."""
-        with self._lock:
-            state = self._issuers.setdefault(issuer_id, _IssuerState())
-            state.drawn += 1
-            return state.drawn
-
-    def publish_crl(
-        self,
-        issuer_id: str,
-        stamp: CRLStamp,
-        swap: Callable[[], object],
-        scope: CRLScope = COMPLETE,
-    ) -> bool:
-        """Call *swap* and record *stamp*, unless a higher number was published."""
-        with self._lock:
-            state = self._issuers.setdefault(issuer_id, _IssuerState())
-            last = state.published.get(scope)
-            if last is not None and last.number >= stamp.number:
-                return False
-            swap()
-            state.published[scope] = stamp
-            return True
-
-
-def _is_owed(row: CertificateRecord, last: CRLStamp | None) -> bool:
-    if row.revocation is None:
-        return False
-    this_update = None if last is None else last.this_update
-    return owed_by_crl(row.revocation, row.not_after, this_update)
+            return [self._rows[key] for key in self._issuer_rows.get(issuer_id, [])]
 
 
 def _key(row: CertificateRecord) -> _Key:

@@ -1,11 +1,12 @@
 """`MemoryStorage`: files in dictionaries."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import RLock
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -15,25 +16,36 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from tiny_ca.domain.errors import FileAlreadyExists, StorageError
+from tiny_ca.adapters.outbound.memory.backup import MemoryRestoration
+from tiny_ca.domain.errors import FileAlreadyExists, NotEmpty, StorageError
 from tiny_ca.domain.records import Location
-from tiny_ca.ports.crypto import PrivateKey
-from tiny_ca.ports.storage import Artefacts, Leftover
+from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
 __all__ = ["MemoryStorage"]
 
 _Files = dict[str, bytes]
 
 
-def _serialize(artefacts: Artefacts) -> _Files:
-    files = {".pem": artefacts.certificate.public_bytes(Encoding.PEM)}
-    if artefacts.private_key is not None:
-        files[".key"] = artefacts.private_key.private_bytes(
-            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-        )
-    if artefacts.csr is not None:
-        files[".csr"] = artefacts.csr.public_bytes(Encoding.PEM)
-    return files
+def _serialize(artefacts: Artefacts | KeyRequest) -> _Files:
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        extension: value.private_bytes(*plain)
+        if extension == ".key"
+        else value.public_bytes(Encoding.PEM)
+        for extension, value in artefacts.values().items()
+    }
+
+
+_LOADERS: dict[str, Callable[[bytes], Any]] = {
+    ".pem": x509.load_pem_x509_certificate,
+    ".key": lambda data: load_pem_private_key(data, None),
+    ".csr": x509.load_pem_x509_csr,
+}
+
+
+def _serial_number_in(files: _Files) -> int | None:
+    pem = files.get(".pem")
+    return None if pem is None else x509.load_pem_x509_certificate(pem).serial_number
 
 
 def _path(location: Location) -> Path:
@@ -56,7 +68,9 @@ class MemoryStorage:
             if _path(location) in self._folders:
                 raise FileAlreadyExists(_path(location))
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
         """Keep *artefacts* apart until they are published.  Raises `FileAlreadyExists`."""
         files = _serialize(artefacts)
         with self._lock:
@@ -86,7 +100,7 @@ class MemoryStorage:
         """Give everything that is staged."""
         with self._lock:
             staged = [
-                Leftover(uuid, at, x509.load_pem_x509_certificate(files[".pem"]).serial_number)
+                Leftover(uuid, at, _serial_number_in(files))
                 for uuid, (at, _, files) in self._staged.items()
             ]
         yield from staged
@@ -106,20 +120,27 @@ class MemoryStorage:
 
     def load(self, location: Location) -> Artefacts:
         """Give what is published at *location*.  Raises `StorageError` if nothing is."""
-        with self._lock:
-            folder = self._folders.get(_path(location), {})
-            pem, key, csr = (
-                folder.get(f"{location.file_name}{extension}")
-                for extension in (".pem", ".key", ".csr")
-            )
-        if pem is None:
+        values = self._load(location)
+        if ".pem" not in values:
             raise StorageError(f"There is no certificate at {_path(location)}.")
-        return Artefacts(
-            x509.load_pem_x509_certificate(pem),
-            None if key is None else cast("PrivateKey", load_pem_private_key(key, None)),
-            None if csr is None else x509.load_pem_x509_csr(csr),
-            {Path(name).suffix: _path(location) / name for name in folder},
-        )
+        paths = {kind: _path(location) / f"{location.file_name}{kind}" for kind in values}
+        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"), paths)
+
+    def load_request(self, location: Location) -> KeyRequest:
+        """Give the key and request at *location*.  Raises `StorageError`."""
+        values = self._load(location)
+        if not {".key", ".csr"} <= values.keys():
+            raise StorageError(f"There is no key with a request at {_path(location)}.")
+        return KeyRequest(values[".key"], values[".csr"])
+
+    def _load(self, location: Location) -> dict[str, Any]:
+        with self._lock:
+            folder = self._folders.get(_path(location), {}).copy()
+        return {
+            extension: load(folder[name])
+            for extension, load in _LOADERS.items()
+            if (name := f"{location.file_name}{extension}") in folder
+        }
 
     def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> "_StagedCRL":
         """Keep what is written apart, to be swapped in as *file_name*."""
@@ -137,6 +158,51 @@ class MemoryStorage:
         with self._lock:
             self.crls[file_name] = crl
         return Path(f"{file_name}.pem")
+
+    def export_folder(self, location: Location, serial_number: int) -> dict[str, bytes] | None:
+        """Give the files of a certificate by name; `None` if they are gone."""
+        with self._lock:
+            found = [self._folders.get(_path(location), {})]
+            if location.uuid in self._staged:
+                _, place, files = self._staged[location.uuid]
+                found.append({f"{place.file_name}{suffix}": data for suffix, data in files.items()})
+        for named in found:
+            for name, data in named.items():
+                if name.endswith(".pem"):
+                    certificate = x509.load_pem_x509_certificate(data)
+                    if certificate.serial_number == serial_number:
+                        return dict(named)
+        return None
+
+    def export_crls(self) -> Iterator[tuple[str, bytes]]:
+        """Give the published CRLs, DER and PEM."""
+        with self._lock:
+            crls = dict(self.crls)
+        for name, crl in crls.items():
+            yield f"{name}.der", crl
+            yield f"{name}.pem", x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM)
+
+    def check_empty(self) -> None:
+        """Raise `NotEmpty` if there is a folder."""
+        with self._lock:
+            if self._folders or self._staged:
+                raise NotEmpty("The storage has folders: restore into a new one.")
+
+    @contextmanager
+    def restoration(self, name: str) -> Iterator[MemoryRestoration]:
+        """Begin a restoration; none survives its process."""
+        with self._lock:
+            yield MemoryRestoration(self._restore)
+
+    def _restore(self, files: Mapping[PurePosixPath, bytes]) -> None:
+        for path, data in files.items():
+            if len(path.parts) == 1 and path.suffix == ".der":
+                self.crls[path.stem] = data
+            elif len(path.parts) == 1:
+                crl = x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+                self.crls.setdefault(path.stem, crl)
+            else:
+                self._folders.setdefault(Path(path.parent), {})[path.name] = data
 
 
 class _StagedCRL:

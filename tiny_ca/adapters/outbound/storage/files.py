@@ -11,6 +11,7 @@ from typing import BinaryIO
 from tiny_ca.domain.errors import StorageError
 
 __all__ = [
+    "OWNER_ONLY",
     "PUBLIC",
     "locked",
     "make_folders",
@@ -19,11 +20,12 @@ __all__ = [
     "remove",
     "storage_errors",
     "sync_folder",
+    "sync_tree",
     "write_new",
 ]
 
 _FOLDER_MODE = 0o700
-_OWNER_ONLY = 0o600
+OWNER_ONLY = 0o600
 PUBLIC = 0o644
 
 
@@ -43,6 +45,20 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(path: Path) -> None:
+    """Make everything below a folder durable, in much less time than file by file."""
+    # Systems differ in whether sync waits; after it there is little left to wait for.
+    os.sync()
+    for folder, _, files in os.walk(path):
+        for name in files:
+            descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(Path(folder))
 
 
 @contextmanager
@@ -68,24 +84,25 @@ def make_folders(path: Path) -> None:
             sync_folder(folder.parent)
 
 
-def write_new(path: Path, data: bytes, mode: int = _OWNER_ONLY) -> None:
+def write_new(path: Path, data: bytes, mode: int = OWNER_ONLY, *, sync: bool = True) -> None:
     """Write a new file, by default for the owner only, durable but for its folder's entry.
 
-    Nothing is followed or replaced: `O_EXCL | O_NOFOLLOW`.
+    Nothing is followed or replaced: `O_EXCL | O_NOFOLLOW`.  Without *sync* it is not durable.
     """
-    with new_file(path, mode) as file:
+    with new_file(path, mode, sync=sync) as file:
         file.write(data)
 
 
 @contextmanager
-def new_file(path: Path, mode: int = _OWNER_ONLY) -> Iterator[BinaryIO]:
+def new_file(path: Path, mode: int = OWNER_ONLY, *, sync: bool = True) -> Iterator[BinaryIO]:
     """Give a new file to be written, and read again; durable at the end, as `write_new`."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, mode)
     with os.fdopen(descriptor, "w+b") as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def move_into_place(source: Path, destination: Path) -> None:

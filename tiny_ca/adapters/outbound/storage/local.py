@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from glob import escape
 from logging import Logger, getLogger
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from cryptography import x509
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from tiny_ca.adapters.outbound.storage.backup import LocalFolders
 from tiny_ca.adapters.outbound.storage.base import BaseStorage, CryptoObject, Serializer
 from tiny_ca.adapters.outbound.storage.crls import StagedLocalCRL, read_crl, stage_crl
 from tiny_ca.adapters.outbound.storage.files import (
@@ -36,7 +37,7 @@ from tiny_ca.adapters.outbound.storage.files import (
 from tiny_ca.domain.errors import FileAlreadyExists, StorageError, UnsafePath
 from tiny_ca.domain.names import folder_path, path_segment
 from tiny_ca.domain.records import Location
-from tiny_ca.ports.storage import Artefacts, Leftover
+from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
 __all__ = ["LocalStorage"]
 
@@ -47,7 +48,7 @@ _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What `rename` says of a folder, or of a file or a link, that is there already."""
 
 
-class LocalStorage(BaseStorage):
+class LocalStorage(LocalFolders, BaseStorage):
     """Keeps files under *base_folder*: `[cert_path/]<uuid>/<name>.pem|.key|.csr`, `crl.pem`.
 
     Folders are 0700 and files 0600.  Private keys are encrypted (PKCS #8) when
@@ -82,7 +83,9 @@ class LocalStorage(BaseStorage):
             if folder.is_symlink() or folder.exists():
                 raise FileAlreadyExists(folder)
 
-    def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
+    def stage(
+        self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
+    ) -> None:
         """Write *artefacts* durably into `.staging`.  Raises `FileAlreadyExists`."""
         staged = self._staged(location.uuid)
         with storage_errors("Staging files"):
@@ -97,10 +100,9 @@ class LocalStorage(BaseStorage):
                     # Once more: another process may have published since the first look, but
                     # can't any more, now that the staged folder is ours.
                     self.check_vacant(location)
-                for value in (artefacts.certificate, artefacts.private_key, artefacts.csr):
-                    if value is not None:
-                        data, extension = self._serializer.serialize(value)
-                        write_new(staged / f"{location.file_name}{extension}", data)
+                for value in artefacts.values().values():
+                    data, extension = self._serializer.serialize(value)
+                    write_new(staged / f"{location.file_name}{extension}", data)
                 sync_folder(staged)
                 sync_folder(staged.parent)
             except BaseException:
@@ -175,6 +177,20 @@ class LocalStorage(BaseStorage):
 
         Raises `StorageError` if there is no certificate, or a file can't be read or parsed.
         """
+        folder, values = self._load(location)
+        if ".pem" not in values:
+            raise StorageError(f"There is no certificate at {folder}.")
+        paths = {extension: folder / f"{location.file_name}{extension}" for extension in values}
+        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"), paths)
+
+    def load_request(self, location: Location) -> KeyRequest:
+        """Give the key and request at *location*.  Raises `StorageError`."""
+        folder, values = self._load(location)
+        if not {".key", ".csr"} <= values.keys():
+            raise StorageError(f"There is no key with a request at {folder}.")
+        return KeyRequest(values[".key"], values[".csr"])
+
+    def _load(self, location: Location) -> tuple[Path, dict[str, Any]]:
         values, folder = {}, self._check_inside(self._folder(location))
         for extension in (".pem", ".key", ".csr"):
             path = folder / f"{location.file_name}{extension}"
@@ -184,10 +200,7 @@ class LocalStorage(BaseStorage):
                     values[extension] = self._serializer.parse(data, extension)
                 except (TypeError, ValueError, UnsupportedAlgorithm) as error:
                     raise StorageError(f"{path} can't be read: {error}") from error
-        if ".pem" not in values:
-            raise StorageError(f"There is no certificate at {folder}.")
-        paths = {extension: folder / f"{location.file_name}{extension}" for extension in values}
-        return Artefacts(values[".pem"], values.get(".key"), values.get(".csr"), paths)
+        return folder, values
 
     def stage_crl(self, write: Callable[[BinaryIO], object], file_name: str) -> StagedLocalCRL:
         """Have a CRL written durably, to be swapped in as `<file_name>.der` and `.pem`."""

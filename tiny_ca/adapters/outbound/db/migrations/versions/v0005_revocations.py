@@ -13,7 +13,7 @@ from tiny_ca.domain.records import CRLEntry
 from tiny_ca.domain.revocation import CRLReason
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 
 _PAGE = 1000
 _MOVED = ("published_crl_number", "crl_this_update", "crl_next_update")
@@ -109,6 +109,22 @@ def _listed(row: sa.Row[Any]) -> dict[str, Any]:
     }
 
 
+def _name_files(connection: sa.Connection) -> None:
+    """Leave the plain names of CRL files to the issuer whose CRL is there: the last one's."""
+    op.add_column(
+        "certificate_issuers",
+        sa.Column("owns_crl_files", sa.Boolean, nullable=False, server_default=sa.false()),
+    )
+    names = ("id", "owns_crl_files", "crl_this_update")
+    issuers = sa.table("certificate_issuers", *(sa.column(name) for name in names))
+    query = sa.select(issuers.c.id).where(issuers.c.crl_this_update.is_not(None))
+    last = connection.execute(query.order_by(issuers.c.crl_this_update.desc()).limit(1)).scalar()
+    if last is not None:
+        connection.execute(
+            sa.update(issuers).where(issuers.c.id == last).values(owns_crl_files=sa.true())
+        )
+
+
 def upgrade() -> None:
     """Encode every revocation, and move what is known of the published CRLs."""
     connection = op.get_bind()
@@ -118,6 +134,7 @@ def upgrade() -> None:
         issuers.c.id, sa.literal(COMPLETE.name), *(issuers.c[name] for name in _MOVED)
     ).where(issuers.c.published_crl_number > 0)
     connection.execute(sa.insert(published).from_select(list(published.c.keys()), former))
+    _name_files(connection)
     for rows in _revoked(connection):
         connection.execute(sa.insert(revocations), [_listed(row) for row in rows])
     op.drop_index("ix_certificates_revoked", "certificates")

@@ -1,0 +1,5 @@
+"""Backups as tar files."""
+
+from tiny_ca.adapters.outbound.archive.tar import TarArchives
+
+__all__ = ["TarArchives"]

@@ -1,0 +1,33 @@
+"""What an issuer may issue: its own limits and those of the CAs above it."""
+
+from tiny_ca.application.chain import chain_of, check_on_record
+from tiny_ca.application.services import Services
+from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.requests import Authority
+from tiny_ca.ports.constraints import name_constraints_of, path_length_of
+from tiny_ca.ports.issuer import Issuer
+
+__all__ = ["authority_of"]
+
+
+def authority_of(services: Services, issuer: Issuer) -> Authority:
+    """Gather the limits of *issuer*, up to its root as far as it is on record.
+
+    Raises `ValidationCertError` when one of these CAs is revoked: nothing is issued under it.
+    """
+    ca = issuer.certificate
+    check_on_record(services, ca)
+    chain = chain_of(services, ca, ca)
+    limits = [
+        limit - below
+        for below, each in enumerate(chain)
+        if (limit := path_length_of(each)) is not None
+    ]
+    return Authority(
+        info=issuer.info,
+        validity=Validity(ca.not_valid_before_utc, ca.not_valid_after_utc),
+        path_length=max(min(limits), 0) if limits else None,
+        name_constraints=tuple(
+            constraints for each in chain if (constraints := name_constraints_of(each)) is not None
+        ),
+    )

@@ -1,0 +1,149 @@
+"""Issue certificates of CAs: intermediates, and other CAs' under this one."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import PurePath
+
+from cryptography import x509
+
+from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.issuance import Order, Outcome, new_location, run_issuance
+from tiny_ca.application.issue import carry_out, order
+from tiny_ca.application.requests import CAConfig
+from tiny_ca.application.services import Services
+from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.keys import KeySpec
+from tiny_ca.domain.names import CertificateInfo
+from tiny_ca.domain.plan import PlannedConstraints
+from tiny_ca.domain.records import RetryKey
+from tiny_ca.domain.requests import IssuanceRequest
+from tiny_ca.ports.issuer import Issuer, is_ca
+
+__all__ = ["CA_PROFILE", "cross_sign", "issue_intermediate", "order_intermediate"]
+
+CA_PROFILE = "ca"
+
+
+def issue_intermediate(
+    services: Services,
+    issuer: Issuer,
+    config: CAConfig,
+    folder: str | PurePath | None = None,
+    uuid: str | None = None,
+    *,
+    is_overwrite: bool = False,
+    retry_key: RetryKey | None = None,
+) -> Outcome:
+    """Issue a CA's certificate, with a new key, under *issuer*.
+
+    With *is_overwrite* the valid certificate of the same common name is superseded.
+    """
+    wanted = order_intermediate(services, issuer, config, folder, uuid)
+    return carry_out(services, wanted, is_overwrite=is_overwrite, retry_key=retry_key)
+
+
+def order_intermediate(
+    services: Services,
+    issuer: Issuer,
+    config: CAConfig,
+    folder: str | PurePath | None,
+    uuid: str | None = None,
+) -> Order:
+    """Plan an intermediate CA; nothing is written."""
+    request = ca_request(
+        services,
+        config.common_name,
+        config.key_spec,
+        config.days_valid,
+        config.valid_from,
+        config.path_length,
+        None if config.name_constraints is None else config.name_constraints.planned,
+        CertificateInfo(
+            config.organization,
+            config.organizational_unit,
+            config.country,
+            config.state,
+            config.locality,
+        ),
+    )
+    return order(services, issuer, request, new_location(services, CA_FILE_NAME, folder, uuid))
+
+
+def ca_request(
+    services: Services,
+    common_name: str,
+    key: KeySpec,
+    lifetime: timedelta | int | None,
+    valid_from: datetime | None,
+    path_length: int | None,
+    name_constraints: PlannedConstraints | None,
+    subject: CertificateInfo,
+) -> IssuanceRequest:
+    """Ask for a CA's certificate by the profile for CAs."""
+    profile = replace(services.policy.profile(CA_PROFILE), path_length=path_length)
+    return IssuanceRequest(
+        common_name=common_name,
+        profile=profile,
+        key=key,
+        lifetime=lifetime,
+        valid_from=valid_from,
+        subject=subject,
+        name_constraints=name_constraints,
+    )
+
+
+def cross_sign(
+    services: Services,
+    issuer: Issuer,
+    certificate: x509.Certificate,
+    *,
+    lifetime: timedelta | int | None = None,
+    path_length: int | None = None,
+    name_constraints: PlannedConstraints | None = None,
+    folder: str | PurePath | None = None,
+) -> Outcome:
+    """Certify another CA's name and key under *issuer*: what it issues is trusted here, too.
+
+    Its name is taken over as it is encoded; of everything else, nothing.  Without *lifetime*
+    it ends with the other certificate.  Raises `InvalidRequest` for what is no CA's
+    certificate, or the issuer's own; `WeakKey`; `ProfileViolation`.
+    """
+    if not is_ca(certificate):
+        raise InvalidRequest("Only a CA is cross-signed: co-sign other certificates.")
+    public_key = certificate.public_key()
+    if public_key == issuer.certificate.public_key():
+        raise InvalidRequest("A CA can't cross-sign its own key.")
+    request = ca_request(
+        services,
+        _display_name(certificate.subject),
+        services.crypto.key_spec(public_key),
+        certificate.not_valid_after_utc - services.clock.now() if lifetime is None else lifetime,
+        None,
+        path_length,
+        name_constraints,
+        CertificateInfo(),
+    )
+    # The name belongs to the other CA; its own certificate may be on record as well.
+    request = replace(request, profile=replace(request.profile, claims_name=False))
+    wanted = order(
+        services,
+        issuer,
+        request,
+        new_location(services, CA_FILE_NAME, folder, None),
+        subject=certificate.subject,
+    )
+    [outcome] = run_issuance(services, [replace(wanted, public_key=public_key)])
+    return outcome
+
+
+def _display_name(name: x509.Name) -> str:
+    """Give what the registry calls a CA whose name may have no common name."""
+    for oid in (
+        x509.NameOID.COMMON_NAME,
+        x509.NameOID.ORGANIZATIONAL_UNIT_NAME,
+        x509.NameOID.ORGANIZATION_NAME,
+    ):
+        for attribute in name.get_attributes_for_oid(oid):
+            if isinstance(attribute.value, str) and attribute.value.strip():
+                return attribute.value
+    return name.rfc4514_string()[:64] or "a CA without a name"

@@ -1,0 +1,106 @@
+"""Issue a certificate for a key that somebody else holds, from a CSR (RFC 2986)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import PurePath
+
+from cryptography import x509
+
+from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.issuance import Outcome, new_location
+from tiny_ca.application.issue import carry_out, order
+from tiny_ca.application.services import Services
+from tiny_ca.domain.errors import InvalidCSR, ProfileViolation
+from tiny_ca.domain.names import CertificateInfo, GeneralNameKind, SubjectName, file_name_of
+from tiny_ca.domain.profiles import Profile, UnplannedRequests
+from tiny_ca.domain.records import RetryKey
+from tiny_ca.domain.requests import IssuanceRequest
+from tiny_ca.ports.crypto import ReceivedRequest
+from tiny_ca.ports.issuer import Issuer
+
+__all__ = ["request_of_csr", "sign_csr"]
+
+
+def sign_csr(
+    services: Services,
+    issuer: Issuer,
+    request: IssuanceRequest,
+    received: ReceivedRequest,
+    folder: str | PurePath | None = None,
+    uuid: str | None = None,
+    *,
+    is_overwrite: bool = False,
+    retry_key: RetryKey | None = None,
+) -> Outcome:
+    """Issue what `request_of_csr` made of a CSR; its certificate and the CSR are stored.
+
+    With *is_overwrite* the valid certificate of the same common name is superseded.
+    """
+    file_name = CA_FILE_NAME if request.profile.is_ca else file_name_of(request.common_name)
+    location = new_location(services, file_name, folder, uuid)
+    wanted = replace(
+        order(services, issuer, request, location),
+        public_key=received.public_key,
+        csr=received.csr,
+    )
+    return carry_out(services, wanted, is_overwrite=is_overwrite, retry_key=retry_key)
+
+
+def request_of_csr(
+    services: Services,
+    csr: x509.CertificateSigningRequest | bytes | str,
+    profile: Profile,
+    *,
+    common_name: str | None = None,
+    lifetime: timedelta | int | None = None,
+    valid_from: datetime | None = None,
+) -> tuple[IssuanceRequest, ReceivedRequest]:
+    """Take from a CSR what *profile* lets it say: the key, names, parts of the subject.
+
+    *common_name* stands in place of the CSR's.  Whatever else it asks for is ignored, or
+    refused when the profile says so.  Raises `InvalidCSR`, `WeakKey`, `InvalidName`,
+    `ProfileViolation`.
+    """
+    received = services.crypto.read_request(csr, for_ca=profile.is_ca)
+    subject = {
+        name: value for name, value in received.subject.items() if name in profile.subject_from_csr
+    }
+    _refuse_unplanned(profile, received, subject)
+    chosen = common_name or subject.get("common_name") or _first_host(received)
+    return IssuanceRequest(
+        common_name=SubjectName(chosen).common_name,
+        profile=profile,
+        key=received.key,
+        lifetime=lifetime,
+        valid_from=valid_from,
+        subject=CertificateInfo(
+            **{name: value for name, value in subject.items() if name in _INFO}
+        ),
+        email=subject.get("email"),
+        names=received.names,
+    ), received
+
+
+_INFO = frozenset({"organization", "organizational_unit", "country", "state", "locality"})
+
+
+def _first_host(received: ReceivedRequest) -> str:
+    """Give the name for a subject that a CSR, as is usual today, leaves empty."""
+    for name in received.names:
+        if name.kind in (GeneralNameKind.DNS, GeneralNameKind.IP) and len(name.value) <= 64:
+            return name.value
+    raise InvalidCSR("The request has no common name, nor a host to name it by: pass common_name.")
+
+
+def _refuse_unplanned(
+    profile: Profile, received: ReceivedRequest, taken: Mapping[str, str]
+) -> None:
+    if profile.unplanned_requests is not UnplannedRequests.REFUSE:
+        return
+    granted = {f"extended key usage {oid}" for oid in profile.extended_key_usage}
+    granted |= {f"key usage {usage.value}" for usage in profile.usage_of(received.key)}
+    unplanned = [other for other in received.others if other not in granted]
+    unplanned += [f"subject attribute {name}" for name in received.subject if name not in taken]
+    if unplanned:
+        raise ProfileViolation(profile.name, [f"the CSR asks for {each}" for each in unplanned])

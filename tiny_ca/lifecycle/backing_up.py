@@ -1,0 +1,77 @@
+"""The face's methods that copy a whole certificate authority."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+
+import tiny_ca
+from tiny_ca.adapters.outbound.archive import TarArchives
+from tiny_ca.application import backup, restore
+from tiny_ca.domain.backup import BackupManifest, RestoreReport
+from tiny_ca.domain.errors import DBNotInitedError
+from tiny_ca.lifecycle.base import Face
+
+__all__ = ["BackingUp"]
+
+
+class BackingUp(Face):
+    """Backup and restore, one call each."""
+
+    def backup(self, path: str | Path, *, is_overwrite: bool = False) -> BackupManifest:
+        """Copy registry, folders and CRLs into one file, while others go on issuing.
+
+        The registry is that of one moment; what is issued later is not in it.  Private keys go
+        into it as they are stored: keep the file as you keep them.  *path* is written whole or
+        not at all, for the owner only.  Raises `FileAlreadyExists` unless *is_overwrite*,
+        `DBNotInitedError`, `BackupError` for a registry or storage that can't be copied.
+        """
+        manifest = backup.backup(
+            self._with_registry(),
+            TarArchives(),
+            Path(path),
+            version=tiny_ca.__version__,
+            is_overwrite=is_overwrite,
+        )
+        self._logger.info("Backed up %d certificates to %s", manifest.certificates, path)
+        if manifest.without_files:
+            self._logger.warning(
+                "%d valid certificates have no files in the storage, nor in the backup",
+                manifest.without_files,
+            )
+        return manifest
+
+    def restore(
+        self, path: str | Path, *, crls: Sequence[x509.CertificateRevocationList] = ()
+    ) -> RestoreReport:
+        """Restore a backup into this manager's registry and storage, both empty.
+
+        What a newer CRL has revoked stays revoked: of *crls*, and of the CRLs that lie in the
+        storage already.  The report names what the backup alone would have made valid again,
+        or forgotten.  CRL numbers go on above every one that was drawn since the backup.
+        Call `open_ca` then.
+
+        If the process dies, call it again with the same arguments: it is done whole or not
+        begun.  Raises `NotEmpty`, `BackupError` for an archive that is damaged or of another
+        version, and for a CRL that no CA of the backup has signed; nothing is restored then.
+        """
+        if not self._has_registry:
+            raise DBNotInitedError
+        factory = self._factory
+        report = restore.restore(
+            self._services,
+            TarArchives(),
+            Path(path),
+            crls=crls,
+            authorities=() if factory is None else (factory.certificate,),
+        )
+        for one in report.revoked_again:
+            self._logger.warning(
+                "%d was %s in the backup, which is older; it stays revoked (%s) since %s",
+                one.serial_number,
+                one.was.value,
+                one.reason.value,
+                one.entry.revocation_date.isoformat(),
+            )
+        self._logger.info("Restored %d certificates", report.manifest.certificates)
+        return report
