@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         AsyncCAFileLoader,
         CAFileLoader,
         CertificateFactory,
+        CRLIndex,
         ICALoader,
     )
     from tiny_ca.adapters.outbound.db import AsyncDBHandler, BaseDB, SyncDBHandler
@@ -49,6 +50,7 @@ _HOMES = {
     "tiny_ca.adapters.outbound.crypto": (
         "AsyncCAFileLoader",
         "CAFileLoader",
+        "CRLIndex",
         "CertificateFactory",
         "ICALoader",
     ),
@@ -93,6 +95,7 @@ __all__ = [
     "BulkRevocation",
     "CAConfig",
     "CAFileLoader",
+    "CRLIndex",
     "CRLReason",
     "CertLifecycleManager",
     "CertLifetime",

@@ -164,6 +164,7 @@ class AsyncCertLifecycleManager:
     rotate_certificate = _awaited(CertLifecycleManager.rotate_certificate)
     revoke_certificate = _awaited(CertLifecycleManager.revoke_certificate)
     release_certificate = _awaited(CertLifecycleManager.release_certificate)
+    verify_crl = _awaited(CertLifecycleManager.verify_crl)
     publish_crl = _awaited(CertLifecycleManager.publish_crl)
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)

@@ -5,12 +5,13 @@ from cryptography import x509
 from tiny_ca.application.chain import check_on_record
 from tiny_ca.application.find import find
 from tiny_ca.application.services import Services
+from tiny_ca.domain.crl_reader import CRLReader
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.ports.issuer import Issuer, issuer_id_of
 
-__all__ = ["active_by_name", "certificate_status", "verify"]
+__all__ = ["active_by_name", "certificate_status", "verify", "verify_crl"]
 
 
 def certificate_status(
@@ -29,6 +30,21 @@ def active_by_name(services: Services, common_name: str) -> CertificateRecord | 
     if record is None or record.status_at(services.clock.now()) is CertificateStatus.EXPIRED:
         return None
     return record
+
+
+def verify_crl(services: Services, issuer: Issuer, crl: bytes | memoryview) -> CRLReader:
+    """Check that *issuer* signed a CRL, DER, and that it is current; give what it says.
+
+    Raises `ValidationCertError`.
+    """
+    read, now = issuer.verify_crl(crl), services.clock.now()
+    validity = Validity(read.stamp.this_update, read.stamp.next_update)
+    if not validity.contains(now):
+        raise ValidationCertError(
+            f"The CRL is of {validity.not_before.isoformat()}, the next is due at "
+            f"{validity.not_after.isoformat()}, and now is {now.isoformat()}."
+        )
+    return read
 
 
 def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) -> None:

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from tiny_ca.application import publish_crl, revoke
+from tiny_ca.application import publish_crl, revoke, verify
 from tiny_ca.application.publish_crl import PublishedCRL
 from tiny_ca.domain.crl import CRLScope, Shard
 from tiny_ca.domain.revocation import CRLReason
@@ -60,6 +61,16 @@ class Revoking(Face):
         # timedelta itself refuses what is past any calendar, with an error that is not ours.
         published = self.publish_crl(timedelta(days=max(0, min(days_valid, 10**7))))
         return x509.load_der_x509_crl(bytes(published.data))
+
+    def verify_crl(self, crl: x509.CertificateRevocationList | bytes | memoryview) -> None:
+        """Check that this CA signed *crl*, DER or an object, and that it is current.
+
+        Raises `ValidationCertError`, `ValueError` without a factory.  To look many serial
+        numbers up in a large one, see `CRLIndex`.
+        """
+        if isinstance(crl, x509.CertificateRevocationList):
+            crl = crl.public_bytes(Encoding.DER)
+        verify.verify_crl(self._ready(), self._issuer(), crl)
 
     def publish_crl(
         self,

@@ -2,6 +2,7 @@
 
 from tiny_ca.adapters.outbound.crypto.backend import CryptographyBackend
 from tiny_ca.adapters.outbound.crypto.bundles import CryptographyBundles
+from tiny_ca.adapters.outbound.crypto.crl_index import CRLIndex
 from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
 from tiny_ca.adapters.outbound.crypto.inspection import CryptographyInspector
 from tiny_ca.adapters.outbound.crypto.loaders import (
@@ -16,6 +17,7 @@ __all__ = [
     "AsyncCAFileLoader",
     "CAFileLoader",
     "CAMaterial",
+    "CRLIndex",
     "CertificateFactory",
     "CryptographyBackend",
     "CryptographyBundles",
