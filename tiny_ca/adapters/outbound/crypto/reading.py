@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from tiny_ca.adapters.outbound.crypto.keys import key_spec_of
+from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain.errors import InvalidCSR, WeakKey
 from tiny_ca.domain.names import SUBJECT_ATTRIBUTES, GeneralName
 from tiny_ca.ports.crypto import ReceivedRequest
@@ -15,7 +16,6 @@ __all__ = ["read_request"]
 
 _LARGEST = 64 * 1024
 _MOST_NAMES = 100
-_MALFORMED = (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
 _ATTRIBUTES = {oid: attribute for attribute, oid in SUBJECT_ATTRIBUTES}
 _KEY_USAGES = (
     "digital_signature",
@@ -47,7 +47,7 @@ def read_request(
         subject = list(request.subject)
     except (UnsupportedAlgorithm, TypeError) as error:
         raise WeakKey(f"The request's key or signature is of an unknown kind: {error}") from error
-    except (ValueError, *_MALFORMED) as error:
+    except UNREADABLE as error:
         raise InvalidCSR(f"The request is malformed: {error}") from error
     if not is_proved:
         raise InvalidCSR("The request is not signed by its own key: its sender may not have it.")
@@ -75,7 +75,7 @@ def _parse(csr: bytes | str) -> x509.CertificateSigningRequest:
         if data.lstrip().startswith(b"-----BEGIN"):
             return x509.load_pem_x509_csr(data)
         return x509.load_der_x509_csr(data)
-    except (TypeError, ValueError, UnsupportedAlgorithm, *_MALFORMED) as error:
+    except UNREADABLE as error:
         raise InvalidCSR(f"The request can't be read as PEM or DER: {error}") from error
 
 
