@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "a bad host": (lambda: csr("x", dns=["bad domain!"]), InvalidName, "DNS name"),
     "a wildcard too wide": (lambda: csr("x", dns=["*"]), InvalidName, "DNS name"),
-    "a long common name": (long_name, InvalidRequest, ""),
+    "a long common name": (long_name, InvalidRequest, "name|length"),
     "no host": (lambda: csr("nobody special"), ProfileViolation, "subject alternative name"),
 }
 

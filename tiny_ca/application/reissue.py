@@ -15,7 +15,12 @@ from tiny_ca.application.issuance import (
 )
 from tiny_ca.application.issue import order
 from tiny_ca.application.services import Services
-from tiny_ca.domain.errors import InvalidName, InvalidRequest, StorageError, ValidationCertError
+from tiny_ca.domain.errors import (
+    FileAlreadyExists,
+    InvalidName,
+    InvalidRequest,
+    ValidationCertError,
+)
 from tiny_ca.domain.names import (
     SUBJECT_ATTRIBUTES,
     CertificateInfo,
@@ -134,11 +139,10 @@ def _held(services: Services, record: CertificateRecord) -> tuple[Artefacts | No
     if location is None:
         return None, file_name
     try:
+        services.storage.check_vacant(location)
+    except FileAlreadyExists:
         return services.storage.load(location), file_name
-    except StorageError:
-        if services.storage.find_folder(location.uuid) is not None:
-            raise
-        return None, file_name
+    return None, file_name
 
 
 def _profile_of(
