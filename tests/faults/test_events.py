@@ -79,8 +79,8 @@ def told_later(folder: Folder) -> list[Event]:
 
 def published_crl_number(folder: Folder) -> int:
     with closing(sqlite3.connect(folder.path / "registry.db")) as connection:
-        row = connection.execute("SELECT published_crl_number FROM certificate_issuers")
-        return int(row.fetchone()[0])
+        row = connection.execute("SELECT number FROM published_crls WHERE scope = 'crl'").fetchone()
+        return 0 if row is None else int(row[0])
 
 
 @SHORT_OR_FULL

@@ -60,9 +60,11 @@ def test_a_crl_is_durable_before_and_after_it_takes_its_place(
     signed = disk.moments["signed"]
     assert signed.commits, "signed before its number was taken for good"
     assert not signed.log
-    ((staged, crl),) = disk.renames
-    assert (crl.name, staged.parent.name) == ("crl.pem", ".staging")
-    assert staged in disk.moments["rename to crl.pem"].synced, "renamed before it was durable"
+    assert [place.name for _, place in disk.renames] == ["crl.der", "crl.pem"]
+    for staged, crl in disk.renames:
+        assert staged.parent.parent.name == ".staging"
+        moment = disk.moments[f"rename to {crl.name}"]
+        assert staged in moment.synced, "renamed before it was durable"
     returned = disk.moments["returned"]
     assert not returned.dirty
     assert crl.parent in returned.synced

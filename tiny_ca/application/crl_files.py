@@ -20,9 +20,9 @@ def crl_file_name(services: Services, issuer_id: str, scope: CRLScope = COMPLETE
 def own_crl_file_name(services: Services, issuer_id: str, scope: CRLScope) -> str:
     """Take the plain names if they are free, or left behind by a CA that is valid no more."""
     owner, now = services.registry.crl_files_owner(), services.clock.now()
-    if owner != issuer_id:
-        certificates = [] if owner is None else services.registry.issuer_certificates(owner)
-        valid = [one for one in certificates if one.status_at(now) is CertificateStatus.VALID]
-        if owner is None or (certificates and not valid):
-            services.registry.own_crl_files(issuer_id)
+    # Asked in any case: a registry that lacks its certificates must not sign a CRL.
+    certificates = services.registry.issuer_certificates(owner or issuer_id)
+    valid = [one for one in certificates if one.status_at(now) is CertificateStatus.VALID]
+    if owner is None or (owner != issuer_id and certificates and not valid):
+        services.registry.own_crl_files(issuer_id)
     return crl_file_name(services, issuer_id, scope)

@@ -32,7 +32,7 @@ from tiny_ca.adapters.outbound.db.schema import certificates, notices, removals
 from tiny_ca.adapters.outbound.db.selection import branches, has_status
 from tiny_ca.domain import events
 from tiny_ca.domain.catalogue import AT_ONCE, CertificateFilter, RevokedBatch, check_deletable
-from tiny_ca.domain.errors import RegistryError, StillNeeded
+from tiny_ca.domain.errors import AmbiguousSerialNumber, StillNeeded
 from tiny_ca.domain.events import Event
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.revocation import CRLReason, Revocation
@@ -144,9 +144,7 @@ def _check_unambiguous(connection: Connection, serial_numbers: Sequence[int]) ->
     )
     ambiguous = connection.execute(query.limit(1)).scalar()
     if ambiguous is not None:
-        raise RegistryError(
-            f"Several issuers have used the serial number {ambiguous}: say which issuer's."
-        )
+        raise AmbiguousSerialNumber(int(ambiguous))
 
 
 def _revocation_of(row: Row[Any]) -> Revocation | None:

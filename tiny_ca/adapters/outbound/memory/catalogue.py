@@ -10,7 +10,7 @@ from cryptography import x509
 
 from tiny_ca.adapters.outbound.memory.crls import MemoryCRLs
 from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch, check_deletable
-from tiny_ca.domain.errors import RegistryError, StillNeeded
+from tiny_ca.domain.errors import AmbiguousSerialNumber, StillNeeded
 from tiny_ca.domain.events import revoked
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.revocation import CRLReason, Revocation
@@ -129,7 +129,7 @@ class MemoryCatalogue(MemoryCRLs, ABC):
         times = Counter(row.serial_number for row in self._rows.values())
         for serial_number in wanted.serial_numbers:
             if times[serial_number] > 1:
-                raise RegistryError(f"Several issuers have used the serial number {serial_number}.")
+                raise AmbiguousSerialNumber(serial_number)
 
     def delete(self, serial_number: int, at: datetime, location: Location | None = None) -> bool:
         """Remove a row; false if there is no such certificate.  Raises `StillNeeded`."""
