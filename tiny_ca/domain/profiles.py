@@ -178,6 +178,17 @@ BUILT_IN_PROFILES = profile_table(
         san_kinds=_HOSTS,
         is_san_required=True,
     ),
+    # RFC 9608: nobody asks whether it is revoked; the next one comes before this one ends.
+    Profile(
+        name="short-lived",
+        default_validity=timedelta(days=1),
+        max_validity=timedelta(days=7),
+        extended_key_usage=(_SERVER_AUTH, _CLIENT_AUTH),
+        san_kinds=_HOSTS,
+        is_san_required=True,
+        claims_name=False,
+        no_rev_avail=True,
+    ),
     Profile(
         name="device",
         cert_type=CertType.DEVICE,
