@@ -16,8 +16,8 @@ from tests.interop.test_pkilint import lint
 from tests.interop.test_tls import INVALID_PURPOSE, refusal, shake_hands
 from tests.interop.three import Served, Three
 from tests.support import need, run
+from tiny_ca.domain.built_in_profiles import BUILT_IN_PROFILES
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
-from tiny_ca.domain.profiles import BUILT_IN_PROFILES
 
 pytestmark = pytest.mark.xdist_group("matrix")
 SPECS = [

@@ -94,7 +94,7 @@ class Three:
         return path
 
     def issue(self, profile: str, *names: x509.GeneralName, **options: Any) -> x509.Certificate:
-        """Issue by a profile what a CSR asks for; CAs stand below the root, all else a step lower."""
+        """Issue by a profile what a CSR asks for; a CA below the root, all else a step lower."""
         attributes = [x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{profile} {next(_NUMBERS)}")]
         attributes += [
             x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, name.value)

@@ -142,7 +142,7 @@ def plan_under(
         authority=authority,
         now=services.clock.now(),
         random_bits=services.entropy.random_bits(RANDOM_BITS),
-        urls=services.policy.urls.of_issuer(issuer.issuer_id),
+        urls=(request.profile.urls or services.policy.urls).of_issuer(issuer.issuer_id),
     )
     if plan.is_shortened:
         warnings.warn(

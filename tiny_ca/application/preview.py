@@ -44,6 +44,7 @@ def preview(services: Services, issuer: Issuer, config: ClientConfig) -> Preview
         return Preview(None, error.problems)
     except (InvalidRequest, InvalidRangeTimeCertificate, ValidationCertError) as error:
         return Preview(None, (str(error),))
-    if plan.claims_name and active_by_name(services, config.common_name) is not None:
-        return Preview(plan, (str(NotUniqueCertOwner(config.common_name)),))
+    common_name = plan.subject.common_name
+    if plan.claims_name and active_by_name(services, common_name) is not None:
+        return Preview(plan, (str(NotUniqueCertOwner(common_name)),))
     return Preview(plan)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tiny_ca.domain.built_in_profiles import BUILT_IN_PROFILES
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.profiles import BUILT_IN_PROFILES, Profile
+from tiny_ca.domain.profiles import Profile
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy

@@ -1,8 +1,10 @@
 """What a certificate will say, decided before a key is made or anything is written."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
+from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.name_constraints import NameSubtree
@@ -16,6 +18,10 @@ __all__ = [
     "PlannedConstraints",
     "PublicationURLs",
 ]
+
+
+# RFC 3986 §3.1; what comes after the scheme is for those who fetch it.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z")
 
 
 class KeyUsage(Enum):
@@ -44,11 +50,17 @@ class PublicationURLs:
     """Where relying parties find this issuer's CRL, OCSP responder and certificate.
 
     RFC 5280 §4.2.1.13 (CRL distribution points) and §4.2.2.1 (authority information access).
+    Raises `InvalidRequest` for what is no absolute URI in ASCII (§4.2.1.6).
     """
 
     crl: tuple[str, ...] = ()
     ocsp: tuple[str, ...] = ()
     issuer: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for url in (*self.crl, *self.ocsp, *self.issuer):
+            if not _URL.match(url):
+                raise InvalidRequest(f"{url!r} is no URL in ASCII, such as http://pki.test/ca.crl.")
 
     def of_issuer(self, issuer_id: str) -> "PublicationURLs":
         """Give the URLs of one issuer: `{issuer_id}` in them becomes its id."""

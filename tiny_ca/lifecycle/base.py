@@ -18,9 +18,10 @@ from tiny_ca.application import recover
 from tiny_ca.application.events import Handler
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.services import Policy, Services
+from tiny_ca.domain.built_in_profiles import all_profiles
 from tiny_ca.domain.errors import DBNotInitedError
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.profiles import Profile, all_profiles
+from tiny_ca.domain.profiles import Profile
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
