@@ -96,6 +96,12 @@ class Profile:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed_subject", MappingProxyType(dict(self.fixed_subject)))
+        try:
+            # Strings, from those who do without a type checker, would fail when a key is made.
+            algorithms = tuple(KeyAlgorithm(each) for each in self.key_algorithms)
+        except ValueError as error:
+            raise InvalidRequest(f"The profile {self.name!r}: {error}.") from error
+        object.__setattr__(self, "key_algorithms", algorithms)
         problem = next((text for text, is_there in self._contradictions() if is_there), None)
         if problem is not None:
             raise InvalidRequest(f"The profile {self.name!r} contradicts itself: {problem}.")
