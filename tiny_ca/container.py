@@ -56,6 +56,7 @@ class Container(containers.DeclarativeContainer):
         storage=storage,
         db_handler=registry,
         urls=settings.provided.urls,
+        profiles=settings.provided.own_profiles,
         clock=clock,
         entropy=entropy,
         crypto=crypto,

@@ -14,9 +14,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tiny_ca.application.profiles import ProfileConfig, profiles_of
+from tiny_ca.domain.built_in_profiles import all_profiles
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.profiles import Profile
 
 __all__ = ["DEFAULT_LOGGER", "DT_STR_FORMAT", "Settings"]
 
@@ -59,6 +62,8 @@ class Settings(BaseSettings):
     crl_urls: tuple[str, ...] = ()
     ocsp_urls: tuple[str, ...] = ()
     issuer_urls: tuple[str, ...] = ()
+    profiles: dict[str, ProfileConfig] = {}
+    """Kinds of certificates by name, beside the built-in ones or in their place."""
 
     @classmethod
     def settings_customise_sources(
@@ -92,6 +97,16 @@ class Settings(BaseSettings):
                 f"known are {', '.join(sorted(known))}."
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_profiles(self) -> Self:
+        all_profiles(self.own_profiles)
+        return self
+
+    @property
+    def own_profiles(self) -> tuple[Profile, ...]:
+        """The kinds of certificates that are set."""
+        return profiles_of(self.profiles)
 
     @property
     def registry_url(self) -> str:
