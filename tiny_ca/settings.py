@@ -18,6 +18,7 @@ from tiny_ca.application.profiles import ProfileConfig, profiles_of
 from tiny_ca.domain.built_in_profiles import all_profiles
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
+from tiny_ca.domain.lint import LintSeverity
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.profiles import Profile
 
@@ -62,6 +63,11 @@ class Settings(BaseSettings):
     crl_urls: tuple[str, ...] = ()
     ocsp_urls: tuple[str, ...] = ()
     issuer_urls: tuple[str, ...] = ()
+    lint: LintSeverity | None = None
+    """From which severity on pkilint's findings keep a certificate from being signed: `info`,
+    `notice`, `warning`, `error` or `fatal`; `None`: it is not asked."""
+    lint_ignore: tuple[str, ...] = ()
+    """Codes of findings that do not."""
     profiles: dict[str, ProfileConfig] = {}
     """Kinds of certificates by name, beside the built-in ones or in their place."""
 

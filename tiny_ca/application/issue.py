@@ -130,6 +130,8 @@ def order(
         issuer_id=issuer.issuer_id,
         sign=lambda plan, public_key: issuer.sign_certificate(plan, public_key, subject),
         location=location,
+        issuer=issuer.certificate,
+        subject=subject,
     )
 
 

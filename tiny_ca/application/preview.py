@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tiny_ca.application import lint
 from tiny_ca.application.authority import authority_of
 from tiny_ca.application.issue import plan_under, profile_of
 from tiny_ca.application.requests import ClientConfig
@@ -47,4 +48,5 @@ def preview(services: Services, issuer: Issuer, config: ClientConfig) -> Preview
     common_name = plan.subject.common_name
     if plan.claims_name and active_by_name(services, common_name) is not None:
         return Preview(plan, (str(NotUniqueCertOwner(common_name)),))
-    return Preview(plan)
+    findings = lint.findings_of(services, plan, issuer.certificate)
+    return Preview(plan, tuple(str(finding) for finding in findings))

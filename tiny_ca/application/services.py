@@ -10,6 +10,7 @@ from tiny_ca.domain.profiles import Profile
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
+from tiny_ca.ports.linter import Linter
 from tiny_ca.ports.path import PathValidator
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
@@ -45,3 +46,5 @@ class Services:
     registry: Registry
     storage: Storage
     policy: Policy = Policy()
+    linter: Linter | None = None
+    """Looks at what is about to be signed."""
