@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from tiny_ca.adapters.outbound.db import AsyncDBHandler, BaseDB, SyncDBHandler
     from tiny_ca.adapters.outbound.db import DatabaseManager as SyncDatabaseManager
+    from tiny_ca.adapters.outbound.lint import PkilintLinter
     from tiny_ca.adapters.outbound.memory import (
         ManualClock,
         MemoryRegistry,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     )
     from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, BaseStorage, LocalStorage
     from tiny_ca.adapters.outbound.system import CertLifetime, SerialWithEncoding
+    from tiny_ca.application.constraints import NameConstraintsConfig
+    from tiny_ca.application.preview import Preview
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.container import Container, open_async_ca, open_ca
@@ -37,8 +40,10 @@ if TYPE_CHECKING:
     from tiny_ca.domain.errors import StillNeeded, TinyCAError
     from tiny_ca.domain.events import Event, EventKind
     from tiny_ca.domain.keys import KeyAlgorithm
+    from tiny_ca.domain.name_rules import NameRules
     from tiny_ca.domain.paths import Conformance
-    from tiny_ca.domain.plan import PublicationURLs
+    from tiny_ca.domain.plan import ExtendedKeyUsage, KeyUsage, PublicationURLs
+    from tiny_ca.domain.profiles import Profile
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
     from tiny_ca.domain.serial import CertSerialParser, CertType, SerialGenerator
@@ -55,6 +60,7 @@ _HOMES = {
         "ICALoader",
     ),
     "tiny_ca.adapters.outbound.db": ("AsyncDBHandler", "BaseDB", "SyncDBHandler"),
+    "tiny_ca.adapters.outbound.lint": ("PkilintLinter",),
     "tiny_ca.adapters.outbound.memory": (
         "ManualClock",
         "MemoryRegistry",
@@ -65,6 +71,8 @@ _HOMES = {
     ),
     "tiny_ca.adapters.outbound.storage": ("AsyncLocalStorage", "BaseStorage", "LocalStorage"),
     "tiny_ca.adapters.outbound.system": ("CertLifetime", "SerialWithEncoding"),
+    "tiny_ca.application.constraints": ("NameConstraintsConfig",),
+    "tiny_ca.application.preview": ("Preview",),
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
@@ -73,8 +81,10 @@ _HOMES = {
     "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),
     "tiny_ca.domain.events": ("Event", "EventKind"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
+    "tiny_ca.domain.name_rules": ("NameRules",),
     "tiny_ca.domain.paths": ("Conformance",),
-    "tiny_ca.domain.plan": ("PublicationURLs",),
+    "tiny_ca.domain.plan": ("ExtendedKeyUsage", "KeyUsage", "PublicationURLs"),
+    "tiny_ca.domain.profiles": ("Profile",),
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
     "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
@@ -110,14 +120,21 @@ __all__ = [
     "Container",
     "Event",
     "EventKind",
+    "ExtendedKeyUsage",
     "ICALoader",
     "KeyAlgorithm",
+    "KeyUsage",
     "LocalStorage",
     "ManualClock",
     "MemoryRegistry",
     "MemoryStorage",
+    "NameConstraintsConfig",
+    "NameRules",
     "NoRegistry",
     "NoStorage",
+    "PkilintLinter",
+    "Preview",
+    "Profile",
     "PublicationURLs",
     "RestoreReport",
     "RevokeStatus",

@@ -22,6 +22,7 @@ from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
 from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.linter import Linter
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
@@ -108,6 +109,7 @@ class AsyncCertLifecycleManager:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         crypto: Crypto | None = None,
+        linter: Linter | None = None,
         limiter: CapacityLimiter | None = None,
     ) -> None:
         self._limiter = limiter
@@ -121,6 +123,7 @@ class AsyncCertLifecycleManager:
             clock=clock,
             entropy=entropy,
             crypto=crypto,
+            linter=linter,
         )
 
     @classmethod

@@ -11,6 +11,7 @@ from dependency_injector import containers, providers
 
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
 from tiny_ca.adapters.outbound.db import SyncDBHandler
+from tiny_ca.adapters.outbound.lint import PkilintLinter
 from tiny_ca.adapters.outbound.storage import LocalStorage
 from tiny_ca.adapters.outbound.system import SystemClock, SystemEntropy
 from tiny_ca.application.requests import CAConfig
@@ -39,6 +40,12 @@ def _registry(settings: Settings) -> SyncDBHandler:
     return SyncDBHandler(settings.registry_url)
 
 
+def _linter(settings: Settings) -> PkilintLinter | None:
+    if settings.lint is None:
+        return None
+    return PkilintLinter(settings.lint, ignore=settings.lint_ignore)
+
+
 class Container(containers.DeclarativeContainer):
     """One certificate authority's adapters; any of them gives way to `override`.
 
@@ -51,14 +58,17 @@ class Container(containers.DeclarativeContainer):
     crypto = providers.ThreadSafeSingleton(CryptographyBackend)
     storage = providers.ThreadSafeSingleton(_storage, settings)
     registry = providers.ThreadSafeSingleton(_registry, settings)
+    linter = providers.ThreadSafeSingleton(_linter, settings)
     manager = providers.ThreadSafeSingleton(
         CertLifecycleManager,
         storage=storage,
         db_handler=registry,
         urls=settings.provided.urls,
+        profiles=settings.provided.own_profiles,
         clock=clock,
         entropy=entropy,
         crypto=crypto,
+        linter=linter,
     )
     async_manager = providers.ThreadSafeSingleton(AsyncCertLifecycleManager.wrapping, manager)
 

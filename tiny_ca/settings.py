@@ -14,9 +14,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tiny_ca.application.profiles import ProfileConfig, profiles_of
+from tiny_ca.domain.built_in_profiles import all_profiles
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
+from tiny_ca.domain.lint import LintSeverity
 from tiny_ca.domain.plan import PublicationURLs
+from tiny_ca.domain.profiles import Profile
 
 __all__ = ["DEFAULT_LOGGER", "DT_STR_FORMAT", "Settings"]
 
@@ -62,6 +66,13 @@ class Settings(BaseSettings):
     """With 2 or more, the URLs of CRLs have a `{shard}` in them: see `PublicationURLs`."""
     ocsp_urls: tuple[str, ...] = ()
     issuer_urls: tuple[str, ...] = ()
+    lint: LintSeverity | None = None
+    """From which severity on pkilint's findings keep a certificate from being signed: `info`,
+    `notice`, `warning`, `error` or `fatal`; `None`: it is not asked."""
+    lint_ignore: tuple[str, ...] = ()
+    """Codes of findings that do not."""
+    profiles: dict[str, ProfileConfig] = {}
+    """Kinds of certificates by name, beside the built-in ones or in their place."""
 
     @classmethod
     def settings_customise_sources(
@@ -95,6 +106,16 @@ class Settings(BaseSettings):
                 f"known are {', '.join(sorted(known))}."
             )
         return self
+
+    @model_validator(mode="after")
+    def _check_profiles(self) -> Self:
+        all_profiles(self.own_profiles)
+        return self
+
+    @property
+    def own_profiles(self) -> tuple[Profile, ...]:
+        """The kinds of certificates that are set."""
+        return profiles_of(self.profiles)
 
     @property
     def registry_url(self) -> str:

@@ -32,6 +32,7 @@ from tiny_ca.domain.errors import CertNotFound, RegistryError, StorageError
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
+from tiny_ca.ports.linter import Linter
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
@@ -65,12 +66,13 @@ class RememberingEntropy(SeededEntropy):
 class TestContainer:
     def test_builds_every_provider(self, tmp_path: Path) -> None:
         """A misspelt argument in it would show nowhere else."""
-        container = Container(settings=Settings(base_folder=tmp_path / "pki"))
+        container = Container(settings=Settings(base_folder=tmp_path / "pki", lint="warning"))
         expected = {
             "settings": Settings,
             "clock": Clock,
             "entropy": Entropy,
             "crypto": Crypto,
+            "linter": Linter,
             "storage": Storage,
             "registry": Registry,
             "manager": CertLifecycleManager,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tiny_ca.domain import errors
+from tiny_ca.domain.lint import LintFinding, LintSeverity
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ARGUMENTS = {
@@ -23,6 +24,7 @@ ARGUMENTS = {
     errors.IsNotFile: (Path("a.pem"),),
     errors.WrongType: (".txt",),
     errors.ProfileViolation: ("server", ["a name is missing"]),
+    errors.LintFailed: ("nginx", [LintFinding(LintSeverity.ERROR, "pkix.a", "b")]),
     errors.AmbiguousSerialNumber: (7,),
 }
 CLASSES = [

@@ -44,19 +44,20 @@ def test_the_documentations_code_runs(page: Path, tmp_path: Path) -> None:
 
 WITHOUT_EXTRAS = """
 import sys
-for name in ("aiosqlite", "greenlet", "psycopg"):
+for name in ("aiosqlite", "greenlet", "pkilint", "psycopg"):
     sys.modules[name] = None
 import tiny_ca
 for name in tiny_ca.__all__:
     getattr(tiny_ca, name)
 with tiny_ca.open_ca("pki", common_name="Root", key_algorithm="p-256") as ca:
     ca.issue_certificate(tiny_ca.ClientConfig(common_name="a", key_algorithm="p-256"))
-for make, url in (
+for make, argument in (
     (tiny_ca.AsyncDBHandler, "sqlite+aiosqlite:///a.db"),
     (tiny_ca.SyncDBHandler, "postgresql://a@127.0.0.1/a"),
+    (tiny_ca.PkilintLinter, "warning"),
 ):
     try:
-        make(url)
+        make(argument)
     except tiny_ca.TinyCAError as error:
         print(error)
 """
@@ -64,7 +65,7 @@ for make, url in (
 
 def test_the_extras_are_optional(tmp_path: Path) -> None:
     printed = python("-c", WITHOUT_EXTRAS, cwd=tmp_path)
-    assert printed.count("install tiny-ca[") == 2
+    assert printed.count("install tiny-ca[") == 3
 
 
 def test_ci_runs_the_readmes_second_command() -> None:

@@ -11,6 +11,7 @@ from tiny_ca.application.issuance import Order, Outcome, new_location, run_issua
 from tiny_ca.application.issue import carry_out, order
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
+from tiny_ca.domain.built_in_profiles import CA_PROFILE
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.names import CertificateInfo
@@ -19,9 +20,7 @@ from tiny_ca.domain.records import RetryKey
 from tiny_ca.domain.requests import IssuanceRequest
 from tiny_ca.ports.issuer import Issuer, is_ca
 
-__all__ = ["CA_PROFILE", "cross_sign", "issue_intermediate", "order_intermediate"]
-
-CA_PROFILE = "ca"
+__all__ = ["ca_request", "cross_sign", "issue_intermediate", "order_intermediate"]
 
 
 def issue_intermediate(

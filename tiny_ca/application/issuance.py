@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cryptography import x509
 
+from tiny_ca.application import lint
 from tiny_ca.application.runner import in_threads
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import (
@@ -51,6 +52,10 @@ class Order:
     sign: Callable[[CertificatePlan, Any], x509.Certificate]
     """Signs the plan for a public key."""
     location: Location
+    issuer: x509.Certificate | None = None
+    """Who signs it; `None`: it signs itself."""
+    subject: x509.Name | None = None
+    """Written in place of the plan's."""
     key: PrivateKey | None = None
     """`None`: made once the serial number is reserved, unless there is a *public_key*."""
     public_key: Any = None
@@ -134,8 +139,12 @@ def run_issuance(services: Services, orders: Sequence[Order]) -> list[Outcome]:
 
 
 def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
-    """Reserve, sign and stage: everything up to the commit."""
+    """Reserve, sign and stage: everything up to the commit.
+
+    Raises `LintFailed`, before anything is reserved, for what the linter objects to.
+    """
     for order in orders:
+        lint.check(services, order.plan, order.issuer, _known_public_key(order), order.subject)
         if not order.replaces_files:
             services.storage.check_vacant(order.location)
     reserved = _reserve(services, orders)
@@ -162,6 +171,14 @@ def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
     except BaseException as error:
         undo(services, [reservation for _, reservation in reserved], staged, error)
         raise
+
+
+def _known_public_key(order: Order) -> Any:
+    """Give the key that will be certified, if it is there and the linter can be shown it."""
+    if order.issuer is None:
+        # Linters tell a root by its own signature, and this key signs no drafts.
+        return None
+    return order.public_key if order.key is None else order.key.public_key()
 
 
 def publish(services: Services, prepared: Prepared) -> Outcome:

@@ -130,6 +130,8 @@ def order(
         issuer_id=issuer.issuer_id,
         sign=lambda plan, public_key: issuer.sign_certificate(plan, public_key, subject),
         location=location,
+        issuer=issuer.certificate,
+        subject=subject,
     )
 
 
@@ -142,7 +144,7 @@ def plan_under(
         authority=authority,
         now=services.clock.now(),
         random_bits=services.entropy.random_bits(RANDOM_BITS),
-        urls=services.policy.urls.of_issuer(issuer.issuer_id),
+        urls=(request.profile.urls or services.policy.urls).of_issuer(issuer.issuer_id),
     )
     if plan.is_shortened:
         warnings.warn(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tiny_ca.application import lint
 from tiny_ca.application.authority import authority_of
 from tiny_ca.application.issue import plan_under, profile_of
 from tiny_ca.application.requests import ClientConfig
@@ -44,6 +45,8 @@ def preview(services: Services, issuer: Issuer, config: ClientConfig) -> Preview
         return Preview(None, error.problems)
     except (InvalidRequest, InvalidRangeTimeCertificate, ValidationCertError) as error:
         return Preview(None, (str(error),))
-    if plan.claims_name and active_by_name(services, config.common_name) is not None:
-        return Preview(plan, (str(NotUniqueCertOwner(config.common_name)),))
-    return Preview(plan)
+    common_name = plan.subject.common_name
+    if plan.claims_name and active_by_name(services, common_name) is not None:
+        return Preview(plan, (str(NotUniqueCertOwner(common_name)),))
+    findings = lint.findings_of(services, plan, issuer.certificate)
+    return Preview(plan, tuple(str(finding) for finding in findings))

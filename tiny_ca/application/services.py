@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tiny_ca.domain.built_in_profiles import BUILT_IN_PROFILES
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.profiles import BUILT_IN_PROFILES, Profile
+from tiny_ca.domain.profiles import Profile
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
+from tiny_ca.ports.linter import Linter
 from tiny_ca.ports.path import PathValidator
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
@@ -44,3 +46,5 @@ class Services:
     registry: Registry
     storage: Storage
     policy: Policy = Policy()
+    linter: Linter | None = None
+    """Looks at what is about to be signed."""

@@ -63,9 +63,11 @@ def request_of_csr(
     `ProfileViolation`.
     """
     received = services.crypto.read_request(csr, for_ca=profile.is_ca)
-    subject = {
-        name: value for name, value in received.subject.items() if name in profile.subject_from_csr
-    }
+    taken = profile.subject_from_csr
+    if GeneralNameKind.EMAIL not in profile.san_kinds:
+        # In the subject it would be in the SAN as well.
+        taken -= {"email"}
+    subject = {name: value for name, value in received.subject.items() if name in taken}
     _refuse_unplanned(profile, received, subject)
     chosen = common_name or subject.get("common_name") or _first_host(received)
     return IssuanceRequest(

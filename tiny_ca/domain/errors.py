@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
+from tiny_ca.domain.lint import LintFinding
+
 __all__ = [
     "AmbiguousSerialNumber",
     "BackupError",
@@ -24,6 +26,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidRevocationReason",
     "IsNotFile",
+    "LintFailed",
     "MalformedDER",
     "NotEmpty",
     "NotExistCertFile",
@@ -78,6 +81,15 @@ class ProfileViolation(InvalidRequest):
         of = f"the profile {profile!r}" if profile else "its issuer"
         super().__init__(f"Not allowed by {of}: {'; '.join(problems)}.")
         self.problems = tuple(problems)
+
+
+class LintFailed(InvalidRequest):
+    """The linter objects to what would be signed; nothing was written."""
+
+    def __init__(self, common_name: str, findings: Sequence[LintFinding]) -> None:
+        objections = "; ".join(str(finding) for finding in findings)
+        super().__init__(f"The certificate of {common_name!r} is not signed: {objections}.")
+        self.findings = tuple(findings)
 
 
 class InvalidCSR(InvalidRequest):

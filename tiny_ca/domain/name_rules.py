@@ -1,16 +1,19 @@
 """Which names a profile lets a certificate have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
 
 from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.names import GeneralName, GeneralNameKind, dns_name
 
 __all__ = ["NameRules"]
 
-# RFC 2606, RFC 6761, RFC 6762, RFC 8375, and ICANN's choice of "internal": never delegated.
-_RESERVED = ("test", "example", "invalid", "localhost", "local", "onion", "internal", "home.arpa")
+# RFC 2606, 6761, 6762, 7686, 8375, 9476, and ICANN's choice of "internal": never delegated.
+_RESERVED = (
+    "alt", "example", "home.arpa", "internal", "invalid", "local", "localhost", "onion", "test"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class NameRules:
 
     A suffix, a DNS name, covers itself and what lies below it; it counts for hosts and for
     the domains of mailboxes and URIs.  No *allowed_suffixes*: all; no *allowed_networks*: all.
-    Raises `InvalidRequest` for a suffix that is no DNS name.
+    An IPv4 address that is mapped into IPv6 is denied as the former, too.  Raises
+    `InvalidRequest` for a suffix that is no DNS name, or a wildcard, and for what is no network.
     """
 
     allowed_suffixes: tuple[str, ...] = ()
@@ -33,10 +37,14 @@ class NameRules:
     def __post_init__(self) -> None:
         for which in ("allowed_suffixes", "denied_suffixes"):
             try:
-                suffixes = tuple(dns_name(text.removeprefix(".")) for text in getattr(self, which))
+                suffixes = tuple(_suffix(text) for text in _listed(getattr(self, which)))
             except InvalidName as error:
                 raise InvalidRequest(f"{which}: {error}") from error
             object.__setattr__(self, which, suffixes)
+        for which in ("allowed_networks", "denied_networks"):
+            for network in _listed(getattr(self, which)):
+                if not isinstance(network, (IPv4Network, IPv6Network)):
+                    raise InvalidRequest(f"{which}: {network!r} is no ipaddress.ip_network.")
 
     def problems(self, name: GeneralName) -> Iterator[str]:
         """Say what is wrong with a name, by its host's or address's."""
@@ -50,7 +58,8 @@ class NameRules:
         address, allowed = ip_address(host), self.allowed_networks
         if allowed and not any(address in network for network in allowed):
             yield f"{text} is in none of the allowed networks"
-        if any(address in network for network in self.denied_networks):
+        known_as = {address, getattr(address, "ipv4_mapped", None) or address}
+        if any(each in network for network in self.denied_networks for each in known_as):
             yield f"{text} is in a denied network"
 
     def _problems_of_host(self, text: str, host: str) -> Iterator[str]:
@@ -62,6 +71,20 @@ class NameRules:
             yield f"{text!r} is, or stands for, a name below a denied suffix"
         if not self.allow_reserved and _is_below(host, _RESERVED):
             yield f"{text!r} is below a reserved top-level domain"
+
+
+def _listed(values: object) -> Iterable[Any]:
+    # A string is a list of strings, each of them a DNS name.
+    if not isinstance(values, (tuple, list)):
+        raise InvalidRequest(f"The rules for names are tuples, not {values!r}.")
+    return values
+
+
+def _suffix(text: str) -> str:
+    suffix = dns_name(text.removeprefix("."))
+    if suffix.startswith("*."):
+        raise InvalidName(f"{text!r} is a wildcard: a suffix covers what lies below it anyway.")
+    return suffix
 
 
 def _is_below(host: str, suffixes: tuple[str, ...]) -> bool:

@@ -13,6 +13,7 @@ from tiny_ca.domain.name_constraints import (
 )
 from tiny_ca.domain.names import (
     SUBJECT_ATTRIBUTES,
+    GeneralName,
     GeneralNameKind,
     SubjectName,
     general_name_of_host,
@@ -56,9 +57,14 @@ def _name_problems(request: IssuanceRequest, plan: CertificatePlan) -> Iterator[
             yield f"a subject alternative name of kind {name.kind.value} ({name.value!r})"
         yield from profile.names.problems(name)
     host = request.host(plan.subject.common_name)
-    if host is not None and host not in names:
+    if host is not None and host not in names and not _is_word(host):
         # Some software takes a common name for a host's.
         yield from profile.names.problems(host)
+
+
+def _is_word(host: GeneralName) -> bool:
+    """Whether it may as well be a person's or a device's name."""
+    return host.kind is GeneralNameKind.DNS and "." not in host.value
 
 
 def _lifetime_problems(request: IssuanceRequest) -> Iterator[str]:

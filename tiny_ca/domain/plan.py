@@ -1,5 +1,6 @@
 """What a certificate will say, decided before a key is made or anything is written."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
@@ -20,6 +21,10 @@ __all__ = [
 ]
 
 _SHARD = "{shard}"
+
+
+# RFC 3986 §3.1; what comes after the scheme is for those who fetch it.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+\Z")
 
 
 class KeyUsage(Enum):
@@ -51,7 +56,8 @@ class PublicationURLs:
     (authority information access).  With *crl_shards*, 2..1024, the URLs in *crl* and *delta*
     have a `{shard}` in them, which becomes `3-of-8` or the like by the serial number; the
     complete CRL is published beside, for certificates from before.  Raises `InvalidRequest`
-    for URLs with `{shard}` that have no shards, or the other way round.
+    for what is no absolute URI in ASCII (§4.2.1.6), and for URLs with `{shard}` that have no
+    shards, or the other way round.
     """
 
     crl: tuple[str, ...] = ()
@@ -61,6 +67,9 @@ class PublicationURLs:
     crl_shards: int = 1
 
     def __post_init__(self) -> None:
+        for url in (*self.crl, *self.ocsp, *self.issuer, *self.delta):
+            if not _URL.match(url):
+                raise InvalidRequest(f"{url!r} is no URL in ASCII, such as http://pki.test/ca.crl.")
         is_sharded = self.crl_shards != 1
         if is_sharded:
             Shard(0, self.crl_shards)

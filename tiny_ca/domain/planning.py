@@ -41,7 +41,7 @@ def plan_issuance(
     random_bits: int,
     urls: PublicationURLs = PublicationURLs(),
 ) -> CertificatePlan:
-    """Plan a certificate under an issuer.
+    """Plan a certificate under an issuer; *urls* are its, by its profile.
 
     Raises `InvalidName`; `ProfileViolation` with everything that the profile or the issuer
     does not allow; `InvalidRangeTimeCertificate` for a period that `plan_validity` refuses,
@@ -52,7 +52,6 @@ def plan_issuance(
     validity = _within(asked, authority.validity, request, now)
     cert_type = request.cert_type or profile.cert_type
     subject = _subject(request, authority)
-    pointers = profile.urls or urls
     plan = CertificatePlan(
         subject=subject,
         serial_number=encode_serial_number(subject.common_name.lower(), cert_type, random_bits),
@@ -67,8 +66,8 @@ def plan_issuance(
         is_ca=profile.is_ca,
         path_length=profile.path_length,
         name_constraints=request.name_constraints,
-        # RFC 9608 §4: what can't be revoked points at nothing that would tell.
-        urls=replace(pointers, crl=(), ocsp=()) if profile.no_rev_avail else pointers,
+        # RFC 9608 §3: what can't be revoked points at nothing that would tell.
+        urls=replace(urls, crl=(), ocsp=()) if profile.no_rev_avail else urls,
         no_rev_avail=profile.no_rev_avail,
         ocsp_no_check=profile.ocsp_no_check,
         profile=profile.name or None,

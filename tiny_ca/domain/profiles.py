@@ -1,26 +1,24 @@
 """Profiles: what kinds of certificates there are, and what each may say."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.name_rules import NameRules
-from tiny_ca.domain.names import GeneralNameKind
+from tiny_ca.domain.names import GeneralNameKind, SubjectName
 from tiny_ca.domain.plan import ExtendedKeyUsage, KeyUsage, PublicationURLs
 from tiny_ca.domain.serial import CertType
 
 __all__ = [
-    "BUILT_IN_PROFILES",
     "SUBJECT_FIELDS",
     "Profile",
     "UnplannedRequests",
-    "all_profiles",
     "flag_profile",
-    "profile_table",
 ]
 
 SUBJECT_FIELDS = frozenset(
@@ -38,6 +36,8 @@ SUBJECT_FIELDS = frozenset(
 
 
 _ANY_NAME = NameRules()
+# X.660 §7.6: 0, 1 or 2, and below the first two at most 39.
+_OID = re.compile(r"(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*\Z")
 
 
 class UnplannedRequests(StrEnum):
@@ -96,32 +96,85 @@ class Profile:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed_subject", MappingProxyType(dict(self.fixed_subject)))
-        problems = [text for text, is_there in self._contradictions() if is_there]
-        if problems:
-            raise InvalidRequest(f"The profile {self.name!r} contradicts itself: {problems[0]}.")
+        try:
+            # Strings, from those who do without a type checker, would fail when a key is made.
+            algorithms = tuple(KeyAlgorithm(each) for each in self.key_algorithms)
+        except ValueError as error:
+            raise InvalidRequest(f"The profile {self.name!r}: {error}.") from error
+        object.__setattr__(self, "key_algorithms", algorithms)
+        problem = next((text for text, is_there in self._contradictions() if is_there), None)
+        if problem is not None:
+            raise InvalidRequest(f"The profile {self.name!r} contradicts itself: {problem}.")
 
-    def _contradictions(self) -> Iterable[tuple[str, bool]]:
+    def _contradictions(self) -> Iterator[tuple[str, bool]]:
+        # The registry keeps the name with the certificate.
+        yield (
+            "name is 64 printable characters at most",
+            len(self.name) > 64 or not self.name.isprintable(),
+        )
+        yield from self._contradictory_periods()
+        yield from self._contradictory_names()
+        yield from self._contradictory_keys()
+        yield from self._contradictory_purposes()
+        yield "path_length is 0 or more", self.path_length is not None and self.path_length < 0
+        yield "only a CA has a path_length", self.path_length is not None and not self.is_ca
+        yield "cert_type CA and is_ca go together", (self.cert_type is CertType.CA) != self.is_ca
+        # RFC 9608 §3: not in CA certificates, nor beside CRLs and responders.
+        yield "a CA can be revoked, so no_rev_avail is not for it", self.no_rev_avail and self.is_ca
+        tells = self.urls is not None and bool(self.urls.crl or self.urls.ocsp)
+        yield "no_rev_avail and URLs of CRLs or responders", self.no_rev_avail and tells
+
+    def _contradictory_periods(self) -> Iterator[tuple[str, bool]]:
         longest, zero = self.max_validity, timedelta(0)
         durations = [self.default_validity, self.backdate, *([longest] if longest else [])]
-        unknown = (
-            self.required_subject | set(self.fixed_subject) | self.subject_from_csr
-        ) - SUBJECT_FIELDS
-        yield "no key algorithm is allowed", not self.key_algorithms
-        yield f"no such attribute of a subject: {', '.join(sorted(unknown))}", bool(unknown)
         yield "durations are whole seconds", any(each.microseconds for each in durations)
         yield "default_validity is not positive", self.default_validity <= zero
         yield "backdate is negative", self.backdate < zero
         is_longer = longest is not None and not self.backdate < longest >= self.default_validity
         yield "default_validity or backdate is longer than max_validity", is_longer
-        yield "min_rsa_bits is 2048..8192", not 2048 <= self.min_rsa_bits <= 8192
-        yield "path_length is 0 or more", self.path_length is not None and self.path_length < 0
-        yield "only a CA has a path_length", self.path_length is not None and not self.is_ca
-        # RFC 5280 §4.2.1.9: keyCertSign and cA go together.
+
+    def _contradictory_names(self) -> Iterator[tuple[str, bool]]:
+        unknown = (
+            self.required_subject | set(self.fixed_subject) | self.subject_from_csr
+        ) - SUBJECT_FIELDS
+        yield f"no such attribute of a subject: {', '.join(sorted(unknown))}", bool(unknown)
+        yield from ((str(error).rstrip("."), True) for error in self._fixed_subject_errors())
+        no_mailbox = GeneralNameKind.EMAIL not in self.san_kinds
+        has_mailbox = "email" in self.required_subject | set(self.fixed_subject)
+        # RFC 5280 §4.1.2.6: an address in the subject belongs into the SAN as well.
+        yield "an email in the subject, and none in san_kinds", has_mailbox and no_mailbox
+        yield "is_san_required without san_kinds", self.is_san_required and not self.san_kinds
+
+    def _fixed_subject_errors(self) -> Iterator[InvalidName]:
+        try:
+            SubjectName(**{"common_name": "any", **self.fixed_subject})
+        except InvalidName as error:
+            yield error
+
+    def _contradictory_keys(self) -> Iterator[tuple[str, bool]]:
+        yield "no key algorithm is allowed", not self.key_algorithms
+        bits = self.min_rsa_bits
+        yield "min_rsa_bits is 2048..8192, whole octets", not 2048 <= bits <= 8192 or bits % 8 > 0
+        # RFC 5280 §4.2.1.3: at least one bit is set.
+        without = [each for each in self.key_algorithms if not self.usage_of(KeySpec(each))]
+        yield f"no key_usage is left for keys of {', '.join(without)}", bool(without)
+        # §4.2.1.9: keyCertSign and cA go together.
         may_sign = KeyUsage.KEY_CERT_SIGN in self.key_usage
         yield "keyCertSign and is_ca go together", may_sign is not self.is_ca
-        yield "cert_type CA and is_ca go together", (self.cert_type is CertType.CA) != self.is_ca
-        # RFC 9608 §3: not in CA certificates.
-        yield "a CA can be revoked, so no_rev_avail is not for it", self.no_rev_avail and self.is_ca
+
+    def _contradictory_purposes(self) -> Iterator[tuple[str, bool]]:
+        purposes = self.extended_key_usage
+        for which, oids in (("extended_key_usage", purposes), ("policies", self.policies)):
+            malformed = [oid for oid in oids if not _OID.match(oid)]
+            yield f"{which}: {', '.join(malformed)} is no object identifier", bool(malformed)
+            # RFC 5280 §4.2.1.4.
+            yield f"{which} has one twice", len(set(oids)) < len(oids)
+        is_stamp = ExtendedKeyUsage.TIME_STAMPING in purposes
+        is_alone = len(purposes) == 1 and self.is_extended_key_usage_critical
+        # RFC 3161 §2.3.
+        yield "time stamping is the only purpose, and critical", is_stamp and not is_alone
+        is_responder = ExtendedKeyUsage.OCSP_SIGNING in purposes
+        yield "ocsp_no_check without OCSP signing", self.ocsp_no_check and not is_responder
 
     def allows_key(self, key: KeySpec) -> str | None:
         """Say why a key is not allowed; `None` if it is."""
@@ -142,110 +195,9 @@ class Profile:
         return self.key_usage - {KeyUsage.KEY_ENCIPHERMENT}
 
 
-_CLASSICAL = tuple(algorithm for algorithm in KeyAlgorithm if "ml-dsa" not in algorithm)
-_SIGNS = frozenset({KeyUsage.DIGITAL_SIGNATURE})
-_HOSTS = frozenset({GeneralNameKind.DNS, GeneralNameKind.IP, GeneralNameKind.URI})
-_SERVER_AUTH, _CLIENT_AUTH = ExtendedKeyUsage.SERVER_AUTH, ExtendedKeyUsage.CLIENT_AUTH
-
-
-def profile_table(*profiles: Profile) -> Mapping[str, Profile]:
-    """Give profiles by name.  Raises `InvalidRequest` if two share one."""
-    table = {profile.name: profile for profile in profiles}
-    if len(table) < len(profiles):
-        raise InvalidRequest("Two profiles have one name.")
-    return MappingProxyType(table)
-
-
-BUILT_IN_PROFILES = profile_table(
-    # 825 days: what Apple's and others' clients accept of a server, of private CAs, too.
-    Profile(
-        name="server",
-        max_validity=timedelta(days=825),
-        extended_key_usage=(_SERVER_AUTH,),
-        san_kinds=_HOSTS,
-        is_san_required=True,
-    ),
-    Profile(
-        name="client",
-        max_validity=timedelta(days=825),
-        extended_key_usage=(_CLIENT_AUTH,),
-        key_usage=_SIGNS,
-    ),
-    Profile(
-        name="mtls",
-        max_validity=timedelta(days=825),
-        extended_key_usage=(_SERVER_AUTH, _CLIENT_AUTH),
-        san_kinds=_HOSTS,
-        is_san_required=True,
-    ),
-    Profile(
-        name="device",
-        cert_type=CertType.DEVICE,
-        max_validity=timedelta(days=3650),
-        extended_key_usage=(_CLIENT_AUTH,),
-        key_usage=_SIGNS,
-    ),
-    # RFC 8550 §4.4.4: S/MIME.
-    Profile(
-        name="user",
-        cert_type=CertType.USER,
-        max_validity=timedelta(days=825),
-        extended_key_usage=(ExtendedKeyUsage.EMAIL_PROTECTION, _CLIENT_AUTH),
-        required_subject=frozenset({"email"}),
-        san_kinds=frozenset({GeneralNameKind.EMAIL}),
-        is_san_required=True,
-    ),
-    Profile(
-        name="code-signing",
-        max_validity=timedelta(days=1187),
-        extended_key_usage=(ExtendedKeyUsage.CODE_SIGNING,),
-        key_usage=_SIGNS,
-        san_kinds=frozenset({GeneralNameKind.EMAIL, GeneralNameKind.URI}),
-    ),
-    # RFC 3161 §2.3: this purpose alone, and critical.
-    Profile(
-        name="timestamping",
-        max_validity=timedelta(days=4100),
-        extended_key_usage=(ExtendedKeyUsage.TIME_STAMPING,),
-        is_extended_key_usage_critical=True,
-        key_usage=_SIGNS,
-        san_kinds=frozenset({GeneralNameKind.URI}),
-    ),
-    # RFC 6960 §4.2.2.2.1: short-lived, since nobody checks whether it is revoked.
-    Profile(
-        name="ocsp-responder",
-        cert_type=CertType.INTERNAL,
-        default_validity=timedelta(days=7),
-        max_validity=timedelta(days=90),
-        extended_key_usage=(ExtendedKeyUsage.OCSP_SIGNING,),
-        key_usage=_SIGNS,
-        san_kinds=frozenset(),
-        urls=PublicationURLs(),
-        claims_name=False,
-        ocsp_no_check=True,
-    ),
-    Profile(
-        name="ca",
-        cert_type=CertType.CA,
-        default_validity=timedelta(days=1825),
-        key_usage=frozenset({KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN}),
-        subject_from_csr=SUBJECT_FIELDS - {"email"},
-        san_kinds=frozenset(),
-        is_ca=True,
-        path_length=0,
-    ),
-)
-"""What there is without anybody's doing."""
-
-
-def all_profiles(own: Iterable[Profile]) -> Mapping[str, Profile]:
-    """Give the built-in profiles and one's own, which take the place of their namesakes."""
-    return MappingProxyType({**BUILT_IN_PROFILES, **profile_table(*own)})
-
-
 def flag_profile(*, is_server: bool = False, is_client: bool = False) -> Profile:
     """Give the profile of a request that names none and says by flags what it is for."""
-    flags = {_SERVER_AUTH: is_server, _CLIENT_AUTH: is_client}
+    flags = {ExtendedKeyUsage.SERVER_AUTH: is_server, ExtendedKeyUsage.CLIENT_AUTH: is_client}
     return Profile(
         name="",
         extended_key_usage=tuple(purpose for purpose, is_set in flags.items() if is_set),

@@ -18,13 +18,15 @@ from tiny_ca.application import recover
 from tiny_ca.application.events import Handler
 from tiny_ca.application.recover import PENDING_LIMIT, Recovery
 from tiny_ca.application.services import Policy, Services
+from tiny_ca.domain.built_in_profiles import all_profiles
 from tiny_ca.domain.errors import DBNotInitedError
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.profiles import Profile, all_profiles
+from tiny_ca.domain.profiles import Profile
 from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
 from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.linter import Linter
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
@@ -46,6 +48,7 @@ class Face:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         crypto: Crypto | None = None,
+        linter: Linter | None = None,
     ) -> None:
         storage = LocalStorage() if storage is None else getattr(storage, "blocking", storage)
         if not isinstance(storage, Storage):
@@ -53,6 +56,8 @@ class Face:
         registry = getattr(db_handler, "blocking", db_handler)
         if registry is not None and not isinstance(registry, Registry):
             raise TypeError(f"db_handler must be a Registry, got {type(db_handler).__name__}.")
+        if linter is not None and not isinstance(linter, Linter):
+            raise TypeError(f"linter must be a Linter, got {type(linter).__name__}.")
         self._services = Services(
             clock=clock or SystemClock(),
             entropy=entropy or SystemEntropy(),
@@ -61,6 +66,7 @@ class Face:
             registry=NoRegistry() if registry is None else registry,
             storage=storage,
             policy=Policy(urls or PublicationURLs(), all_profiles(profiles)),
+            linter=linter,
         )
         self._has_registry = registry is not None
         self._handler = db_handler

@@ -21,9 +21,10 @@ class CertLifecycleManager(
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without
     one, what needs it raises `DBNotInitedError`.  *factory* is the CA that signs; it is set by
     `create_self_signed_ca`, or by hand.  *urls* go into the certificates that are issued;
-    *profiles* are kinds of certificates beside the built-in ones.
+    *profiles* are kinds of certificates beside the built-in ones, or in their place.  *linter*
+    looks at each certificate before it is signed.
     *clock*, *entropy* and *crypto* are the system's unless given.  Raises `TypeError` for a
-    *storage* or *db_handler* that is none.
+    *storage*, *db_handler* or *linter* that is none.
 
     Thread-safe.  What an earlier process left unfinished is recovered before the first
     operation.  Every operation raises `TinyCAError`s alone for what goes wrong outside.

@@ -86,6 +86,23 @@ class Crypto(Protocol):
         """
         ...
 
+    def draft(
+        self,
+        plan: CertificatePlan,
+        issuer: x509.Certificate | None,
+        public_key: Any = None,
+        subject: x509.Name | None = None,
+    ) -> x509.Certificate:
+        """Give a certificate that says what *plan* will, under the signature of nobody's key.
+
+        What is signed (RFC 5280 §4.1.1.1, tbsCertificate) is octet for octet what *issuer*
+        would sign; without a *public_key* it has a key of the planned kind.  Without an
+        *issuer* it is self-signed, by that key.  *subject* is as in `Issuer.sign_certificate`.
+        The keys that take the real ones' place are made once and never leave.  Raises
+        `SigningError`, and `WeakKey` when the issuer's key is of a kind that is not made here.
+        """
+        ...
+
     def issuer(self, certificate: x509.Certificate, key: PrivateKey) -> Issuer:
         """Make an issuer.  Raises `ErrorLoadCert` if it is no CA, or the key is not its key."""
         ...

@@ -52,6 +52,38 @@ class CryptoContract:
         """It has every method of the port."""
         assert isinstance(crypto, Crypto)
 
+    def test_a_draft_says_what_will_be_signed(
+        self, crypto: Crypto, key: PrivateKey, plan: CertificatePlan, certificate: x509.Certificate
+    ) -> None:
+        """Octet for octet; the signature is nobody's."""
+        issuer = crypto.issuer(certificate, key)
+        public_key = sample_key().public_key()
+        leaf = leaf_plan()
+        draft = crypto.draft(leaf, certificate, public_key)
+        signed = issuer.sign_certificate(leaf, public_key)
+        assert draft.tbs_certificate_bytes == signed.tbs_certificate_bytes
+        assert not crypto.is_issued_by(draft, certificate)
+
+    def test_a_draft_of_a_root_signs_itself(
+        self, crypto: Crypto, plan: CertificatePlan, certificate: x509.Certificate
+    ) -> None:
+        """By a key of the same kind: that is how a root is told."""
+        draft = crypto.draft(plan, None)
+        assert crypto.is_issued_by(draft, draft)
+        assert not crypto.is_issued_by(draft, certificate)
+        assert crypto.key_spec(draft.public_key()) == plan.key
+        assert (draft.subject, draft.serial_number) == (certificate.subject, plan.serial_number)
+
+    def test_a_draft_has_a_key_of_the_planned_kind(
+        self, crypto: Crypto, plan: CertificatePlan, certificate: x509.Certificate
+    ) -> None:
+        """When it has none yet; and whatever subject it is given."""
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Other")])
+        draft = crypto.draft(plan, certificate, None, subject)
+        assert crypto.key_spec(draft.public_key()) == plan.key
+        assert draft.subject == subject
+        assert draft.public_key() != certificate.public_key()
+
     def test_each_key_is_another(self, crypto: Crypto, key_spec: KeySpec, key: PrivateKey) -> None:
         """Made of new random bits, of the length that was asked for."""
         other = crypto.generate_private_key(key_spec)

@@ -10,7 +10,12 @@ from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
 from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key, key_spec_of
 from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial
 from tiny_ca.adapters.outbound.crypto.reading import read_request
-from tiny_ca.adapters.outbound.crypto.signing import is_issued_by, sign_certificate, sign_request
+from tiny_ca.adapters.outbound.crypto.signing import (
+    is_issued_by,
+    sign_certificate,
+    sign_draft,
+    sign_request,
+)
 from tiny_ca.domain.errors import SigningError
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.names import SubjectName
@@ -53,6 +58,16 @@ class CryptographyBackend:
     def self_sign(self, plan: CertificatePlan, key: PrivateKey) -> x509.Certificate:
         """Sign a CA's own certificate, checked against *plan*.  Raises `SigningError`."""
         return sign_certificate(plan, key.public_key(), _signer(key), None, None)
+
+    def draft(
+        self,
+        plan: CertificatePlan,
+        issuer: x509.Certificate | None,
+        public_key: Any = None,
+        subject: x509.Name | None = None,
+    ) -> x509.Certificate:
+        """Give a certificate that says what *plan* will, under the signature of nobody's key."""
+        return sign_draft(plan, public_key, issuer, subject)
 
     def issuer(self, certificate: x509.Certificate, key: PrivateKey) -> CertificateFactory:
         """Make an issuer.  Raises `ErrorLoadCert` if it is no CA, or the key is not its key."""

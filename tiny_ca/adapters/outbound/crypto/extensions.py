@@ -44,7 +44,7 @@ _NO_KEY_USAGE = dict.fromkeys(
 _NAME_ATTRIBUTES = tuple(
     (attribute, x509.ObjectIdentifier(oid)) for attribute, oid in SUBJECT_ATTRIBUTES
 )
-# RFC 9608 §4: the extension's value is NULL.
+# RFC 9608 §2: the extension's value is NULL.
 _NO_REV_AVAIL = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.56"), b"\x05\x00")
 
 
