@@ -1,7 +1,8 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from functools import update_wrapper
+from datetime import timedelta
+from functools import partial, update_wrapper
 from itertools import islice
 from logging import Logger
 from types import TracebackType
@@ -11,7 +12,9 @@ from anyio import CapacityLimiter
 
 from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
+from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.application.runner import run_in_worker
+from tiny_ca.domain.ocsp import OCSPReply
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.profiles import Profile
 from tiny_ca.lifecycle import CertLifecycleManager
@@ -22,7 +25,7 @@ from tiny_ca.ports.issuer import Issuer
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
-__all__ = ["AsyncCertLifecycleManager"]
+__all__ = ["AsyncCertLifecycleManager", "AsyncOCSPResponder"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +61,30 @@ def _awaited_each(
 
     update_wrapper(call, method)
     return call
+
+
+class AsyncOCSPResponder:
+    """An OCSP responder for async code: `OCSPResponder`'s methods, awaited."""
+
+    def __init__(self, responder: OCSPResponder, limiter: CapacityLimiter | None) -> None:
+        self._responder = responder
+        self._limiter = limiter
+
+    async def respond(self, request_der: bytes) -> bytes:  # noqa: D102
+        return await run_in_worker(self._limiter, self._responder.respond, request_der)
+
+    async def reply(self, request_der: bytes) -> OCSPReply:  # noqa: D102
+        return await run_in_worker(self._limiter, self._responder.reply, request_der)
+
+    async def presign(  # noqa: D102
+        self, digest: str = "sha1", *, fresh_for: timedelta | None = None
+    ) -> int:
+        presign = partial(self._responder.presign, digest, fresh_for=fresh_for)
+        return await run_in_worker(self._limiter, presign)
+
+    update_wrapper(respond, OCSPResponder.respond)
+    update_wrapper(reply, OCSPResponder.reply)
+    update_wrapper(presign, OCSPResponder.presign)
 
 
 class AsyncCertLifecycleManager:
@@ -118,6 +145,14 @@ class AsyncCertLifecycleManager:
         return self.wrapping(bound, self._limiter)
 
     update_wrapper(under, CertLifecycleManager.under)
+
+    async def ocsp_responder(  # noqa: D102
+        self, *, delegated: bool = True, validity: timedelta = timedelta(hours=12)
+    ) -> AsyncOCSPResponder:
+        make = partial(self._blocking.ocsp_responder, delegated=delegated, validity=validity)
+        return AsyncOCSPResponder(await run_in_worker(self._limiter, make), self._limiter)
+
+    update_wrapper(ocsp_responder, CertLifecycleManager.ocsp_responder)
 
     create_self_signed_ca = _awaited(CertLifecycleManager.create_self_signed_ca)
     open_ca = _awaited(CertLifecycleManager.open_ca)

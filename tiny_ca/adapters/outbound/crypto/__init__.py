@@ -10,6 +10,7 @@ from tiny_ca.adapters.outbound.crypto.loaders import (
     CAMaterial,
     ICALoader,
 )
+from tiny_ca.adapters.outbound.crypto.ocsp import OCSPBackend
 
 __all__ = [
     "AsyncCAFileLoader",
@@ -20,4 +21,5 @@ __all__ = [
     "CryptographyBundles",
     "CryptographyInspector",
     "ICALoader",
+    "OCSPBackend",
 ]

@@ -14,6 +14,7 @@ from tiny_ca.adapters.outbound.crypto.crl import sign_crl
 from tiny_ca.adapters.outbound.crypto.extensions import authority_key_identifier
 from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import ICALoader, check_ca
+from tiny_ca.adapters.outbound.crypto.ocsp import KeySigner
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName, KeySpec
@@ -96,6 +97,10 @@ class CertificateFactory:
     ) -> x509.CertificateRevocationList:
         """Sign a complete CRL.  Raises `SigningError`."""
         return sign_crl(self._certificate, self._key, stamp, entries)
+
+    def ocsp_signer(self) -> KeySigner:
+        """Give the signer of OCSP responses by the CA's own key.  Raises `SigningError`."""
+        return KeySigner(self._certificate, self._key, is_included=False)
 
     def verify(self, certificate: x509.Certificate) -> None:
         """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""

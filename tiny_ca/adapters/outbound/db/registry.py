@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from tiny_ca.adapters.outbound.db import queries, transactions
 from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.engine import registry_errors
+from tiny_ca.adapters.outbound.db.ocsp import SQLResponses
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
@@ -40,7 +41,7 @@ def _after(
     return lambda connection: page(connection, after)
 
 
-class SQLRegistry(SQLCatalogue):
+class SQLRegistry(SQLCatalogue, SQLResponses):
     """The registry's methods, each one transaction of a `Runner`.
 
     *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.

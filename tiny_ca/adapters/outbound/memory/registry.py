@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
+from tiny_ca.adapters.outbound.memory.ocsp import MemoryResponses
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
     IdempotencyKeyTaken,
@@ -21,6 +22,7 @@ from tiny_ca.domain.errors import (
     SerialNumberCollision,
     ValidationCertError,
 )
+from tiny_ca.domain.ocsp import KeptResponse
 from tiny_ca.domain.records import (
     CertificateRecord,
     CertificateStatus,
@@ -46,7 +48,7 @@ class _IssuerState:
     published: CRLStamp | None = None
 
 
-class MemoryRegistry(MemoryCatalogue):
+class MemoryRegistry(MemoryCatalogue, MemoryResponses):
     """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry`."""
 
     def __init__(self) -> None:
@@ -58,6 +60,7 @@ class MemoryRegistry(MemoryCatalogue):
         self._issuers: dict[str, _IssuerState] = {}
         self._positions = count(1)
         self._deleted: list[Location] = []
+        self._responses: dict[tuple[str, int, str], KeptResponse] = {}
 
     def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number."""
