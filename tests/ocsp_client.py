@@ -4,6 +4,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
@@ -56,13 +57,7 @@ def verify(response: ocsp.OCSPResponse, issuer: x509.Certificate) -> x509.Certif
     if chosen is None:
         key.verify(response.signature, response.tbs_response_bytes)
     elif hasattr(key, "curve"):
-        from cryptography.hazmat.primitives.asymmetric import ec
-
         key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(chosen))
     else:
-        from cryptography.hazmat.primitives.asymmetric import padding
-
-        key.verify(
-            response.signature, response.tbs_response_bytes, padding.PKCS1v15(), chosen
-        )
+        key.verify(response.signature, response.tbs_response_bytes, padding.PKCS1v15(), chosen)
     return signer

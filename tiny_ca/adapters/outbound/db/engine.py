@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,13 @@ from tiny_ca.domain.errors import RegistryError
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["WRITE", "async_engine", "is_in_memory", "registry_errors", "sync_engine"]
+__all__ = ["STILL_THERE", "WRITE", "async_engine", "is_in_memory", "registry_errors", "sync_engine"]
 
 WRITE = {"tiny_ca_write": True}
 """Execution options of a connection that will write."""
+
+STILL_THERE = "tiny_ca_still_there"
+"""In a connection's `info`: a function that raises when its database is not there any more."""
 
 _BUSY_TIMEOUT = 10
 """Seconds that SQLite waits for another writer, unless the URL's `?timeout=` says otherwise."""
@@ -132,10 +136,14 @@ class _SameFile:
         # Empty for a database that has no file.
         self._path = cursor.fetchone()[2] or None
         cursor.close()
-        record.info["tiny_ca_file"] = self._identity()
+        record.info["tiny_ca_file"] = identity = self._identity()
+        record.info[STILL_THERE] = partial(self._check, identity)
 
     def _before_using(self, _connection: object, record: Any, _proxy: object) -> None:
-        if record.info.get("tiny_ca_file") != self._identity():
+        self._check(record.info.get("tiny_ca_file"))
+
+    def _check(self, identity: tuple[int, int] | None) -> None:
+        if identity != self._identity():
             raise DisconnectionError("The database's file was replaced.")
 
     def _identity(self) -> tuple[int, int] | None:

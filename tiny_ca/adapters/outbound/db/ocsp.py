@@ -1,7 +1,7 @@
 """The part of the registry that answers OCSP: states of rows, and responses kept beside them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from tiny_ca.domain.ocsp import CertState, KeptResponse
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 
-__all__ = ["SQLResponses"]
+__all__ = ["LOOK_UP", "SQLResponses"]
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _TELLS_OF_IT = and_(
     _r.revocation_date.is_not_distinct_from(_c.revocation_date),
     _r.revocation_reason.is_not_distinct_from(_c.revocation_reason),
 )
-_LOOK_UP = (
+LOOK_UP = (
     select(*_STATE, _r.this_update, _r.next_update, _r.response)
     .select_from(certificates.outerjoin(ocsp_responses, _TELLS_OF_IT))
     .where(_c.serial_number == bindparam("serial_number"), _c.issuer_id == bindparam("issuer_id"))
@@ -70,13 +70,16 @@ class SQLResponses(ABC):
     ) -> tuple[CertState | None, KeptResponse | None]:
         """Give a certificate's state, and the response that tells of it, if there is one."""
         values = {"issuer_id": issuer_id, "serial_number": str(serial_number), "digest": digest}
-        row = self._read(lambda connection: connection.execute(_LOOK_UP, values).one_or_none())
+        row = self._look_up(values)
         if row is None:
             return None, None
-        state = _state_of(row)
-        if row.response is None:
+        state = _state_of(row[:5])
+        if row[7] is None:
             return state, None
-        return state, KeptResponse(state, row.this_update, row.next_update, row.response)
+        return state, KeptResponse(state, *row[5:])
+
+    def _look_up(self, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        return self._read(lambda connection: connection.execute(LOOK_UP, values).one_or_none())
 
     def states_to_sign(
         self,
@@ -97,7 +100,7 @@ class SQLResponses(ABC):
             "after": after,
         }
         rows = self._read(lambda connection: connection.execute(_TO_SIGN, values).all())
-        return [_state_of(row) for row in rows], rows[-1].id if len(rows) == limit else None
+        return [_state_of(row[1:]) for row in rows], rows[-1].id if len(rows) == limit else None
 
     def keep_responses(self, issuer_id: str, digest: str, kept: Sequence[KeptResponse]) -> None:
         """Keep responses, each in place of the one before."""
@@ -105,13 +108,14 @@ class SQLResponses(ABC):
             self._write(partial(_keep, issuer_id=issuer_id, digest=digest, kept=kept))
 
 
-def _state_of(row: Any) -> CertState:
+def _state_of(row: Sequence[Any]) -> CertState:
+    serial_number, status, not_after, revocation_date, reason = row
     return CertState(
-        int(row.serial_number),
-        CertificateStatus(row.status),
-        row.not_after,
-        row.revocation_date,
-        row.revocation_reason and CRLReason(row.revocation_reason),
+        int(serial_number),
+        CertificateStatus(status),
+        not_after,
+        revocation_date,
+        reason and CRLReason(reason),
     )
 
 
