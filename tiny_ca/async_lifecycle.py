@@ -173,6 +173,8 @@ class AsyncCertLifecycleManager:
     release_certificate = _awaited(CertLifecycleManager.release_certificate)
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
+    published_crl = _awaited(CertLifecycleManager.published_crl)
+    issuer_certificate = _awaited(CertLifecycleManager.issuer_certificate)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
     inspect_certificate = _awaited(CertLifecycleManager.inspect_certificate)
     get_cert_chain = _awaited(CertLifecycleManager.get_cert_chain)

@@ -16,6 +16,7 @@ from tiny_ca.domain.ocsp import (
     ResponseStatus,
     ResponseTimes,
     answer,
+    reply_of,
 )
 from tiny_ca.ports.ocsp import OCSPCodec, OCSPSigner, ResponseStore
 
@@ -93,7 +94,7 @@ class OCSPResponder:
         else:
             state, kept = self._state(issuer_id, single, single.digest)
             if kept is not None and kept.this_update <= now < kept.next_update:
-                return OCSPReply(kept.der, kept.this_update, kept.next_update)
+                return reply_of(kept.der, kept.this_update, kept.next_update, now)
             states = [state]
         signer = self._signers.signer(issuer_id, now)
         if signer is None:
@@ -114,7 +115,7 @@ class OCSPResponder:
         der = signer.sign(answers, now, request.nonce)
         if request.nonce is not None:
             return OCSPReply(der)
-        return OCSPReply(der, now, min(each.next_update for each in answers))
+        return reply_of(der, now, min(each.next_update for each in answers), now)
 
     def _state(
         self, issuer_id: str, cert_id: CertID, digest: str | None = None

@@ -24,6 +24,7 @@ __all__ = [
     "ResponseTimes",
     "SingleAnswer",
     "answer",
+    "reply_of",
 ]
 
 MAX_REQUEST = 16 * 1024
@@ -119,12 +120,19 @@ class KeptResponse(NamedTuple):
 
 
 class OCSPReply(NamedTuple):
-    """A response in DER, and for how long it holds."""
+    """A response in DER, and for how long it may be kept."""
 
     der: bytes
     this_update: datetime | None = None
     next_update: datetime | None = None
     """`None`: no cache may keep it, since it is an error or repeats a nonce."""
+    max_age: int = 0
+    """Seconds from now to *next_update*."""
+
+
+def reply_of(der: bytes, this_update: datetime, next_update: datetime, now: datetime) -> OCSPReply:
+    """Give a reply that may be kept up to *next_update*."""
+    return OCSPReply(der, this_update, next_update, int((next_update - now).total_seconds()))
 
 
 @dataclass(frozen=True, slots=True)

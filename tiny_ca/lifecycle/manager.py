@@ -5,12 +5,15 @@ from tiny_ca.lifecycle.authorities import Authorities
 from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
+from tiny_ca.lifecycle.publishing import Publishing
 from tiny_ca.lifecycle.revoking import Revoking
 
 __all__ = ["CertLifecycleManager"]
 
 
-class CertLifecycleManager(Authorities, Issuing, Revoking, Answering, Catalogue, Exporting):
+class CertLifecycleManager(
+    Authorities, Issuing, Revoking, Answering, Publishing, Catalogue, Exporting
+):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 
     *storage* takes the files (by default `LocalStorage()`), *db_handler* the record; without

@@ -120,7 +120,7 @@ class _SameFile:
     """
 
     def __init__(self) -> None:
-        self._path: str | None = None
+        self._path: Path | None = None
 
     def watch(self, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._before_connecting)
@@ -134,7 +134,8 @@ class _SameFile:
         cursor = connection.cursor()
         cursor.execute("PRAGMA database_list")
         # Empty for a database that has no file.
-        self._path = cursor.fetchone()[2] or None
+        path = cursor.fetchone()[2]
+        self._path = Path(path) if path else None
         cursor.close()
         record.info["tiny_ca_file"] = identity = self._identity()
         record.info[STILL_THERE] = partial(self._check, identity)
@@ -150,7 +151,7 @@ class _SameFile:
         if self._path is None:
             return None
         try:
-            status = Path(self._path).stat()
+            status = self._path.stat()
         except OSError as error:
             raise RegistryError(f"The registry's database is gone: {error}") from error
         return status.st_dev, status.st_ino

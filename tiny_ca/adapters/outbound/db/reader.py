@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, PoolProxiedConnection, Select
@@ -28,15 +29,21 @@ class RowReader:
         compiled = statement.compile(dialect=engine.dialect)
         self._sql = str(compiled)
         self._names: Sequence[str] | None = compiled.positiontup
-        self._decoders = [
+        decoders = (
             column.type.dialect_impl(engine.dialect).result_processor(engine.dialect, None)
             for column in statement.selected_columns
+        )
+        # The same few moments are in thousands of rows.
+        self._decoders = [
+            (place, lru_cache(maxsize=1024)(decode))
+            for place, decode in enumerate(decoders)
+            if decode is not None
         ]
         self._idle: deque[_Connection] = deque()
         self._of_the_parent: list[deque[_Connection]] = []
         self._pid = os.getpid()
 
-    def row(self, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    def row(self, values: Mapping[str, Any]) -> list[Any] | None:
         """Give the row, `None` if there is none.
 
         Raises `LookupError` when it can't be read this way; another one, which says what is
@@ -63,10 +70,11 @@ class RowReader:
         self._idle.append((connection, check))
         if not rows:
             return None
-        return tuple(
-            value if decode is None or value is None else decode(value)
-            for decode, value in zip(self._decoders, rows[0], strict=True)
-        )
+        row = list(rows[0])
+        for place, decode in self._decoders:
+            if row[place] is not None:
+                row[place] = decode(row[place])
+        return row
 
     def _fetch(
         self, connection: PoolProxiedConnection, values: Mapping[str, Any]

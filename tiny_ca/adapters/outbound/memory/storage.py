@@ -142,6 +142,12 @@ class MemoryStorage:
         """Keep a CRL apart, to be swapped in as *file_name*."""
         return _StagedCRL(self, crl, file_name)
 
+    def read_crl(self, file_name: str) -> bytes | None:
+        """Give the CRL that was swapped in, DER; `None` if there is none."""
+        with self._lock:
+            crl = self.crls.get(file_name)
+        return None if crl is None else crl.public_bytes(Encoding.DER)
+
     def swap_crl(self, crl: x509.CertificateRevocationList, file_name: str) -> Path:
         """Put a CRL in place of the former one."""
         with self._lock:

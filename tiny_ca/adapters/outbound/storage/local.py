@@ -210,6 +210,21 @@ class LocalStorage(BaseStorage):
             write_new(staged, data, PUBLIC)
         return StagedLocalFile(staged, self._base / f"{file_name}{extension}")
 
+    def read_crl(self, file_name: str) -> bytes | None:
+        """Give the CRL that was swapped in, DER; `None` if there is none."""
+        path = self._base / f"{path_segment(file_name)}.pem"
+        with storage_errors("Reading a CRL"):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        if not data.startswith(b"-----BEGIN"):
+            return data
+        try:
+            return x509.load_pem_x509_crl(data).public_bytes(Encoding.DER)
+        except ValueError as error:
+            raise StorageError(f"{path} can't be read: {error}") from error
+
     def save_certificate(
         self,
         cert: CryptoObject,
