@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 import django
 import httpx
 import pytest
-import uvicorn
 from a2wsgi import ASGIMiddleware
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -30,6 +28,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from tests.http_server import served
 from tests.ocsp_client import ask, read, request_of, verify
 from tests.support import free_port
 from tiny_ca import (
@@ -43,25 +42,6 @@ from tiny_ca import (
 from tiny_ca.adapters.inbound.http import create_app, publication_urls
 from tiny_ca.adapters.outbound.crypto import OCSPBackend
 from tiny_ca.domain.errors import InvalidRequest
-
-
-@contextmanager
-def served(app: Any, port: int) -> Iterator[None]:
-    """Serve an ASGI app by uvicorn, in a thread."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-        )
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            time.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 @contextmanager
