@@ -19,7 +19,7 @@ from tiny_ca.ports.registry import Registry
 from tiny_ca.testing import RegistryContract
 from tiny_ca.testing.samples import HOUR, NOW, SampleCA
 
-TABLES = ("certificates", "certificate_issuers", "certificate_removals")
+TABLES = ("certificates", "certificate_issuers", "certificate_removals", "ocsp_responses")
 
 
 class OnSQLite:

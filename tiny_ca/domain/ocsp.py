@@ -155,7 +155,7 @@ class ResponseTimes:
         if status is CertStatus.UNKNOWN:
             return min(now + min(self.unknown_validity, self.validity), signer_end)
         end = min(now + self.validity, signer_end)
-        if state is not None and state.not_after > now:
+        if state is not None and state.not_after >= now:
             end = min(end, state.not_after)
         return end
 

@@ -25,6 +25,7 @@ pytest.register_assert_rewrite(
             "crypto",
             "deletions",
             "issuer",
+            "ocsp",
             "registry",
             "registry_machine",
             "reservations",
@@ -38,6 +39,7 @@ pytest.register_assert_rewrite(
 from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract  # noqa: E402
 from tiny_ca.testing.crypto import CryptoContract  # noqa: E402
 from tiny_ca.testing.issuer import IssuerContract  # noqa: E402
+from tiny_ca.testing.ocsp import ResponseStoreContract  # noqa: E402
 from tiny_ca.testing.registry import RegistryContract  # noqa: E402
 from tiny_ca.testing.registry_machine import RegistryMachine  # noqa: E402
 from tiny_ca.testing.registry_model import RegistryModel  # noqa: E402
@@ -51,5 +53,6 @@ __all__ = [
     "RegistryContract",
     "RegistryMachine",
     "RegistryModel",
+    "ResponseStoreContract",
     "StorageContract",
 ]

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Engine, PoolProxiedConnection, Select
+from sqlalchemy import Dialect, Engine, Select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import TypeEngine
 
 from tiny_ca.adapters.outbound.db.engine import STILL_THERE
+from tiny_ca.adapters.outbound.db.schema import UTCDateTime
 from tiny_ca.domain.errors import TinyCAError
 
 __all__ = ["RowReader"]
 
-_Connection = tuple[PoolProxiedConnection, Callable[[], object]]
+_Connection = tuple[Any, Callable[[], object]]
 
 
 class RowReader:
@@ -29,15 +31,10 @@ class RowReader:
         compiled = statement.compile(dialect=engine.dialect)
         self._sql = str(compiled)
         self._names: Sequence[str] | None = compiled.positiontup
-        decoders = (
-            column.type.dialect_impl(engine.dialect).result_processor(engine.dialect, None)
-            for column in statement.selected_columns
-        )
-        # The same few moments are in thousands of rows.
         self._decoders = [
-            (place, lru_cache(maxsize=1024)(decode))
-            for place, decode in enumerate(decoders)
-            if decode is not None
+            (place, decode)
+            for place, column in enumerate(statement.selected_columns)
+            if (decode := _decoder(column.type, engine.dialect)) is not None
         ]
         self._idle: deque[_Connection] = deque()
         self._of_the_parent: list[deque[_Connection]] = []
@@ -76,32 +73,37 @@ class RowReader:
                 row[place] = decode(row[place])
         return row
 
-    def _fetch(
-        self, connection: PoolProxiedConnection, values: Mapping[str, Any]
-    ) -> Sequence[Sequence[Any]]:
+    def _fetch(self, connection: Any, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         names = self._names
         arguments = values if names is None else tuple([values[name] for name in names])
         cursor = connection.cursor()
         try:
             cursor.execute(self._sql, arguments)
             # All, so that SQLite ends its transaction.
-            return cursor.fetchall()
+            rows: Sequence[Sequence[Any]] = cursor.fetchall()
         finally:
             cursor.close()
+        return rows
 
     def _connect(self) -> _Connection:
         connection = self._engine.raw_connection()
         check = connection.info.get(STILL_THERE, _nothing)
-        connection.detach()
         driver: Any = connection.dbapi_connection
+        connection.detach()
         if self._engine.dialect.name == "postgresql":
             driver.autocommit = True
-        return connection, check
+        return driver, check
 
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle and self._pid == os.getpid():
             self._idle.pop()[0].close()
+
+
+def _decoder(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    decode = kind.dialect_impl(dialect).result_processor(dialect, None)
+    # The same few moments are in thousands of rows.
+    return lru_cache(maxsize=1024)(decode) if decode and isinstance(kind, UTCDateTime) else decode
 
 
 def _nothing() -> None:

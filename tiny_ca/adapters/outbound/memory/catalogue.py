@@ -11,6 +11,7 @@ from cryptography import x509
 
 from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch, check_deletable
 from tiny_ca.domain.errors import RegistryError, StillNeeded
+from tiny_ca.domain.ocsp import KeptResponse
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.revocation import revoke as revoke_rule
@@ -31,6 +32,7 @@ class MemoryCatalogue(ABC):
     _rows: dict[tuple[str, int], CertificateRecord]
     _retry_keys: dict[str, tuple[str, int]]
     _deleted: list[Location]
+    _responses: dict[tuple[str, int], dict[str, KeptResponse]]
 
     @abstractmethod
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
@@ -146,6 +148,7 @@ class MemoryCatalogue(ABC):
             self._give_up_claim(row)
             self._retry_keys = {name: of for name, of in self._retry_keys.items() if of != key}
             del self._rows[key]
+            self._responses.pop(key, None)
             if location is not None:
                 self._deleted.append(location)
             return True

@@ -18,7 +18,7 @@ class MemoryResponses(ABC):
 
     _lock: RLock
     _rows: dict[tuple[str, int], CertificateRecord]
-    _responses: dict[tuple[str, int, str], KeptResponse]
+    _responses: dict[tuple[str, int], dict[str, KeptResponse]]
 
     def cert_state(
         self, issuer_id: str, serial_number: int, digest: str | None = None
@@ -26,7 +26,7 @@ class MemoryResponses(ABC):
         """Give a certificate's state, and the response that tells of it, if there is one."""
         with self._lock:
             row = self._rows.get((issuer_id, serial_number))
-            kept = self._responses.get((issuer_id, serial_number, digest or ""))
+            kept = self._responses.get((issuer_id, serial_number), {}).get(digest or "")
         if row is None:
             return None, None
         state = _state_of(row)
@@ -64,7 +64,8 @@ class MemoryResponses(ABC):
         """Keep responses, each in place of the one before."""
         with self._lock:
             for one in kept:
-                self._responses[issuer_id, one.state.serial_number, digest] = one
+                key = issuer_id, one.state.serial_number
+                self._responses.setdefault(key, {})[digest] = one
 
 
 def _state_of(row: CertificateRecord) -> CertState:

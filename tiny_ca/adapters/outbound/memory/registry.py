@@ -60,7 +60,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryResponses):
         self._issuers: dict[str, _IssuerState] = {}
         self._positions = count(1)
         self._deleted: list[Location] = []
-        self._responses: dict[tuple[str, int, str], KeptResponse] = {}
+        self._responses: dict[_Key, dict[str, KeptResponse]] = {}
 
     def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number."""
