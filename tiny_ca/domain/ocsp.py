@@ -1,6 +1,6 @@
 """OCSP (RFC 6960): what is asked, what is answered, and for how long an answer holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum
 from typing import NamedTuple
@@ -76,11 +76,13 @@ class OCSPRequest:
     cert_ids: tuple[CertID, ...]
     nonce: bytes | None = None
 
-    @property
-    def single(self) -> CertID | None:
-        """The certID that a pre-signed response can answer: the only one, without a nonce."""
-        is_single = self.nonce is None and len(self.cert_ids) == 1
-        return self.cert_ids[0] if is_single and self.cert_ids[0].is_canonical else None
+    single: CertID | None = field(init=False, compare=False)
+    """The certID that a pre-signed response can answer: the only one, without a nonce."""
+
+    def __post_init__(self) -> None:
+        [first, *others] = self.cert_ids
+        is_single = first.is_canonical and not others and self.nonce is None
+        object.__setattr__(self, "single", first if is_single else None)
 
 
 class CertState(NamedTuple):
