@@ -152,7 +152,7 @@ def server(folder: str | None, body: bytes) -> Iterator[int]:
 
 
 def fetch(port: int, requests: list[bytes]) -> None:
-    """Ask one after the other on four connections, so that the server is what is waited for."""
+    """Ask one after the other on sixteen connections, so that the server is what is waited for."""
 
     def one(part: list[bytes]) -> None:
         with socket.create_connection(("127.0.0.1", port)) as peer:
@@ -164,7 +164,7 @@ def fetch(port: int, requests: list[bytes]) -> None:
                 while len(body) < length:
                     body += peer.recv(65536)
 
-    threads = [threading.Thread(target=one, args=(requests[i::4],)) for i in range(4)]
+    threads = [threading.Thread(target=one, args=(requests[i::16],)) for i in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:

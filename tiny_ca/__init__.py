@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tiny_ca.adapters.outbound.system import CertLifetime, SerialWithEncoding
     from tiny_ca.application.ocsp import OCSPResponder
     from tiny_ca.application.requests import CAConfig, ClientConfig
-    from tiny_ca.async_lifecycle import AsyncCertLifecycleManager, AsyncOCSPResponder
+    from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
+    from tiny_ca.async_ocsp import AsyncOCSPResponder
     from tiny_ca.container import Container, open_async_ca, open_ca
     from tiny_ca.domain.catalogue import BulkRevocation
     from tiny_ca.domain.errors import StillNeeded, TinyCAError
@@ -63,7 +64,8 @@ _HOMES = {
     "tiny_ca.adapters.outbound.system": ("CertLifetime", "SerialWithEncoding"),
     "tiny_ca.application.ocsp": ("OCSPResponder",),
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
-    "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager", "AsyncOCSPResponder"),
+    "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
+    "tiny_ca.async_ocsp": ("AsyncOCSPResponder",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
     "tiny_ca.domain.catalogue": ("BulkRevocation",),
     "tiny_ca.domain.errors": ("StillNeeded", "TinyCAError"),

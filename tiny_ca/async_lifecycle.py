@@ -12,9 +12,8 @@ from anyio import CapacityLimiter
 
 from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
-from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.application.runner import run_in_worker
-from tiny_ca.domain.ocsp import OCSPReply
+from tiny_ca.async_ocsp import AsyncOCSPResponder
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.profiles import Profile
 from tiny_ca.lifecycle import CertLifecycleManager
@@ -25,7 +24,7 @@ from tiny_ca.ports.issuer import Issuer
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
-__all__ = ["AsyncCertLifecycleManager", "AsyncOCSPResponder"]
+__all__ = ["AsyncCertLifecycleManager"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,30 +60,6 @@ def _awaited_each(
 
     update_wrapper(call, method)
     return call
-
-
-class AsyncOCSPResponder:
-    """An OCSP responder for async code: `OCSPResponder`'s methods, awaited."""
-
-    def __init__(self, responder: OCSPResponder, limiter: CapacityLimiter | None) -> None:
-        self._responder = responder
-        self._limiter = limiter
-
-    async def respond(self, request_der: bytes) -> bytes:  # noqa: D102
-        return await run_in_worker(self._limiter, self._responder.respond, request_der)
-
-    async def reply(self, request_der: bytes) -> OCSPReply:  # noqa: D102
-        return await run_in_worker(self._limiter, self._responder.reply, request_der)
-
-    async def presign(  # noqa: D102
-        self, digest: str = "sha1", *, fresh_for: timedelta | None = None
-    ) -> int:
-        presign = partial(self._responder.presign, digest, fresh_for=fresh_for)
-        return await run_in_worker(self._limiter, presign)
-
-    update_wrapper(respond, OCSPResponder.respond)
-    update_wrapper(reply, OCSPResponder.reply)
-    update_wrapper(presign, OCSPResponder.presign)
 
 
 class AsyncCertLifecycleManager:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from cryptography import x509
 from cryptography.x509 import ocsp
@@ -504,6 +505,38 @@ async def test_the_async_face(tmp_path: Path, handler: Any) -> None:
         reply = await responder.reply(request)
         assert reply.der == await responder.respond(request)
         assert reply.next_update == read(reply.der).next_update_utc
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_requests_that_come_together(memory: CertLifecycleManager, backend: str) -> None:
+    """Each gets its own answer, and who goes away takes nobody's along."""
+    certs = [leaf(memory, f"n{i}.example") for i in range(40)]
+    requests = [ask(cert, root_of(memory)) for cert in certs]
+    ca = AsyncCertLifecycleManager.wrapping(memory)
+    answers: dict[int, int] = {}
+
+    async def main() -> None:
+        responder = await ca.ocsp_responder()
+
+        async def one(place: int) -> None:
+            with anyio.CancelScope() as scope:
+                if place % 7 == 0:
+                    scope.cancel()
+                response = read(await responder.respond(requests[place]))
+                answers[place] = response.serial_number
+
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                for place in range(40):
+                    group.start_soon(one, place)
+
+    # Of one event loop after another.
+    for _ in range(2):
+        answers.clear()
+        anyio.run(main, backend=backend)
+        expected = {i: cert.serial_number for i, cert in enumerate(certs)}
+        assert answers.items() <= expected.items()
+        assert {place for place in range(40) if place % 7} <= set(answers)
 
 
 def test_a_forked_child_answers_too(ca: CertLifecycleManager, responder: OCSPResponder) -> None:

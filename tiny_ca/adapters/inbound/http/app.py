@@ -12,7 +12,8 @@ from starlette.routing import Route
 
 from tiny_ca.adapters.inbound.http import ocsp
 from tiny_ca.adapters.inbound.http.documents import NO_STORE, cache_headers, entity_tag, send
-from tiny_ca.async_lifecycle import AsyncCertLifecycleManager, AsyncOCSPResponder
+from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
+from tiny_ca.async_ocsp import AsyncOCSPResponder
 from tiny_ca.domain.errors import TinyCAError
 from tiny_ca.lifecycle import CertLifecycleManager
 

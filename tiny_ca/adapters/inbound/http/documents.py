@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache, partial
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -16,6 +17,10 @@ _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 NO_STORE = {"Cache-Control": "no-store"}
 
 
+# The same few moments are in thousands of responses.
+_http_date = lru_cache(maxsize=1024)(partial(format_datetime, usegmt=True))
+
+
 def cache_headers(
     entity_tag: str, last_modified: datetime, expires: datetime, max_age: int
 ) -> dict[str, str]:
@@ -25,8 +30,8 @@ def cache_headers(
     """
     return {
         "ETag": f'"{entity_tag}"',
-        "Last-Modified": format_datetime(last_modified, usegmt=True),
-        "Expires": format_datetime(expires, usegmt=True),
+        "Last-Modified": _http_date(last_modified),
+        "Expires": _http_date(expires),
         "Cache-Control": f"max-age={max_age},public,no-transform,must-revalidate",
     }
 

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from tiny_ca.adapters.inbound.http.documents import NO_STORE, cache_headers, send
-from tiny_ca.async_lifecycle import AsyncOCSPResponder
+from tiny_ca.async_ocsp import AsyncOCSPResponder
 from tiny_ca.domain.ocsp import MAX_REQUEST
 
 __all__ = ["answer_get", "answer_post"]
