@@ -28,7 +28,7 @@ from tiny_ca import (
     NoStorage,
     SyncDBHandler,
 )
-from tiny_ca.adapters.outbound.crypto import der
+from tiny_ca.adapters.outbound.crypto import OCSPBackend, der
 from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
 from tiny_ca.domain.records import CertificateStatus
@@ -233,6 +233,19 @@ class TestIssuers:
         below = leaf(ca.under("Between"), "b.example")
         ids = cert_id(ask(leaf(ca), root_of(ca))), cert_id(ask(below, between))
         answers = list(read(responder.respond(request_of(*ids))).responses)
+        assert [each.certificate_status for each in answers] == [
+            OCSPCertStatus.GOOD,
+            OCSPCertStatus.UNKNOWN,
+        ]
+
+    def test_a_serial_number_counts_with_its_issuer(
+        self, ca: CertLifecycleManager, responder: OCSPResponder
+    ) -> None:
+        between, _ = ca.issue_intermediate_ca("Between", key_algorithm="p-256")
+        own, codec = leaf(ca), OCSPBackend()
+        other = codec.cert_id("sha1", codec.issuer_hashes(between)["sha1"], own.serial_number)
+        request = request_of(cert_id(ask(own, root_of(ca))), other.der)
+        answers = list(read(responder.respond(request)).responses)
         assert [each.certificate_status for each in answers] == [
             OCSPCertStatus.GOOD,
             OCSPCertStatus.UNKNOWN,
@@ -539,13 +552,28 @@ def test_requests_that_come_together(memory: CertLifecycleManager, backend: str)
         assert {place for place in range(40) if place % 7} <= set(answers)
 
 
-def test_a_forked_child_answers_too(ca: CertLifecycleManager, responder: OCSPResponder) -> None:
-    cert, root = leaf(ca), root_of(ca)
-    request = ask(cert, root)
-    asked(responder, cert, root)
+def test_a_forked_child_answers_beside_its_parent(
+    ca: CertLifecycleManager, responder: OCSPResponder
+) -> None:
+    """On connections of its own: on one, each would read the other's answers."""
+    good, revoked, root = leaf(ca), leaf(ca, "b.example"), root_of(ca)
+    ca.revoke_certificate(revoked.serial_number)
+    asked(responder, good, root)
+
+    def are_right(cert: x509.Certificate, status: OCSPCertStatus) -> bool:
+        responses = (read(responder.respond(ask(cert, root))) for _ in range(300))
+        return all(
+            (each.serial_number, each.certificate_status) == (cert.serial_number, status)
+            for each in responses
+        )
+
     child = os.fork()
     if child == 0:
-        is_good = read(responder.respond(request)).certificate_status is OCSPCertStatus.GOOD
-        os._exit(0 if is_good else 1)
+        is_right = False
+        try:
+            is_right = are_right(revoked, OCSPCertStatus.REVOKED)
+        finally:
+            os._exit(0 if is_right else 1)
+    is_right = are_right(good, OCSPCertStatus.GOOD)
     assert os.waitpid(child, 0)[1] == 0
-    assert asked(responder, cert, root).certificate_status is OCSPCertStatus.GOOD
+    assert is_right
