@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, BaseStorage, LocalStorage
     from tiny_ca.adapters.outbound.system import CertLifetime, SerialWithEncoding
     from tiny_ca.application.constraints import NameConstraintsConfig
+    from tiny_ca.application.ocsp import OCSPResponder
     from tiny_ca.application.preview import Preview
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
+    from tiny_ca.async_ocsp import AsyncOCSPResponder
     from tiny_ca.container import Container, open_async_ca, open_ca
     from tiny_ca.domain.backup import BackupManifest, RestoreReport, RevokedAgain
     from tiny_ca.domain.catalogue import BulkRevocation
@@ -73,8 +75,10 @@ _HOMES = {
     "tiny_ca.adapters.outbound.system": ("CertLifetime", "SerialWithEncoding"),
     "tiny_ca.application.constraints": ("NameConstraintsConfig",),
     "tiny_ca.application.preview": ("Preview",),
+    "tiny_ca.application.ocsp": ("OCSPResponder",),
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
+    "tiny_ca.async_ocsp": ("AsyncOCSPResponder",),
     "tiny_ca.container": ("Container", "open_async_ca", "open_ca"),
     "tiny_ca.domain.catalogue": ("BulkRevocation",),
     "tiny_ca.domain.backup": ("BackupManifest", "RestoreReport", "RevokedAgain"),
@@ -99,6 +103,7 @@ __all__ = [
     "AsyncCertLifecycleManager",
     "AsyncDBHandler",
     "AsyncLocalStorage",
+    "AsyncOCSPResponder",
     "BackupManifest",
     "BaseDB",
     "BaseStorage",
@@ -132,6 +137,7 @@ __all__ = [
     "NameRules",
     "NoRegistry",
     "NoStorage",
+    "OCSPResponder",
     "PkilintLinter",
     "Preview",
     "Profile",

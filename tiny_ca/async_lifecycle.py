@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from datetime import timedelta
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from itertools import islice
 from logging import Logger
 from types import TracebackType
@@ -14,6 +14,7 @@ from tiny_ca.adapters.outbound.db import AsyncDBHandler
 from tiny_ca.adapters.outbound.storage import AsyncLocalStorage
 from tiny_ca.application.events import LEASE, Delivered, Round
 from tiny_ca.application.runner import run_in_worker
+from tiny_ca.async_ocsp import AsyncOCSPResponder
 from tiny_ca.domain.events import Event
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.profiles import Profile
@@ -150,6 +151,14 @@ class AsyncCertLifecycleManager:
 
     update_wrapper(under, CertLifecycleManager.under)
 
+    async def ocsp_responder(  # noqa: D102
+        self, *, delegated: bool = True, validity: timedelta = timedelta(hours=12)
+    ) -> AsyncOCSPResponder:
+        make = partial(self._blocking.ocsp_responder, delegated=delegated, validity=validity)
+        return AsyncOCSPResponder(await run_in_worker(self._limiter, make), self._limiter)
+
+    update_wrapper(ocsp_responder, CertLifecycleManager.ocsp_responder)
+
     create_self_signed_ca = _awaited(CertLifecycleManager.create_self_signed_ca)
     open_ca = _awaited(CertLifecycleManager.open_ca)
     issue_intermediate_ca = _awaited(CertLifecycleManager.issue_intermediate_ca)
@@ -171,6 +180,8 @@ class AsyncCertLifecycleManager:
     publish_crl = _awaited(CertLifecycleManager.publish_crl)
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
+    published_crl = _awaited(CertLifecycleManager.published_crl)
+    issuer_certificate = _awaited(CertLifecycleManager.issuer_certificate)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
     subscribe = _awaited(CertLifecycleManager.subscribe)
     unsubscribe = _awaited(CertLifecycleManager.unsubscribe)

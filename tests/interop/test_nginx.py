@@ -39,12 +39,13 @@ http {{
         ssl_certificate_key {server.key};
         ssl_password_file {folder}/passphrase;
         ssl_client_certificate {pki.root_pem};
-        ssl_crl {pki.crl_pem};
-        ssl_verify_client on;
+        ssl_verify_client {verify};
+        {stapling}
         location / {{ return 200 "$ssl_client_verify $ssl_client_serial"; }}
     }}
 }}
 """
+STAPLING = "ssl_stapling on; ssl_stapling_verify on; ssl_trusted_certificate {pki.root_pem};"
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,24 @@ class Nginx:
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path, pki: PKI, server: Identity) -> Iterator[Self]:
+    def started(
+        cls, folder: Path, pki: PKI, server: Identity, *, stapling: bool = False
+    ) -> Iterator[Self]:
         folder.mkdir()
         port = free_port()
         (folder / "passphrase").write_text(f"{PASSPHRASE}\n")
         # As root, nginx would switch to a user who can't enter our folders.
         user = "user root;" if os.geteuid() == 0 else ""
         (folder / "nginx.conf").write_text(
-            CONFIGURATION.format(folder=folder, port=port, pki=pki, server=server, user=user)
+            CONFIGURATION.format(
+                folder=folder,
+                port=port,
+                pki=pki,
+                server=server,
+                user=user,
+                verify="off" if stapling else "on",
+                stapling=STAPLING.format(pki=pki) if stapling else f"ssl_crl {pki.crl_pem};",
+            )
         )
         name = program("nginx")
         assert name is not None

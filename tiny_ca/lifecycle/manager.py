@@ -6,6 +6,7 @@ from tiny_ca.lifecycle.backing_up import BackingUp
 from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
+from tiny_ca.lifecycle.publishing import Publishing
 from tiny_ca.lifecycle.revoking import Revoking
 from tiny_ca.lifecycle.telling import Telling
 from tiny_ca.lifecycle.verifying import Verifying
@@ -14,7 +15,16 @@ __all__ = ["CertLifecycleManager"]
 
 
 class CertLifecycleManager(
-    Authorities, Issuing, Revoking, Answering, Verifying, Catalogue, Exporting, Telling, BackingUp
+    Authorities,
+    Issuing,
+    Revoking,
+    Publishing,
+    Answering,
+    Verifying,
+    Catalogue,
+    Exporting,
+    Telling,
+    BackingUp,
 ):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 

@@ -28,6 +28,7 @@ pytest.register_assert_rewrite(
             "deletions",
             "issuer",
             "outbox",
+            "ocsp",
             "registry",
             "registry_machine",
             "reservations",
@@ -42,6 +43,7 @@ pytest.register_assert_rewrite(
 from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract  # noqa: E402
 from tiny_ca.testing.crypto import CryptoContract  # noqa: E402
 from tiny_ca.testing.issuer import IssuerContract  # noqa: E402
+from tiny_ca.testing.ocsp import ResponseStoreContract  # noqa: E402
 from tiny_ca.testing.outbox import OutboxContract  # noqa: E402
 from tiny_ca.testing.registry import RegistryContract  # noqa: E402
 from tiny_ca.testing.registry_machine import RegistryMachine  # noqa: E402
@@ -57,5 +59,6 @@ __all__ = [
     "RegistryContract",
     "RegistryMachine",
     "RegistryModel",
+    "ResponseStoreContract",
     "StorageContract",
 ]

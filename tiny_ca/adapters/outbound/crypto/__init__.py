@@ -11,6 +11,7 @@ from tiny_ca.adapters.outbound.crypto.loaders import (
     CAMaterial,
     ICALoader,
 )
+from tiny_ca.adapters.outbound.crypto.ocsp import OCSPBackend
 from tiny_ca.adapters.outbound.crypto.path import CryptographyPathValidator
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "CryptographyInspector",
     "CryptographyPathValidator",
     "ICALoader",
+    "OCSPBackend",
 ]

@@ -15,6 +15,7 @@ from tiny_ca.adapters.outbound.crypto.crl import sign_crl, verify_crl
 from tiny_ca.adapters.outbound.crypto.extensions import authority_key_identifier
 from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import ICALoader, check_ca
+from tiny_ca.adapters.outbound.crypto.ocsp import KeySigner
 from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
 from tiny_ca.domain.crl import CRLPlan, encode_crl_entry
 from tiny_ca.domain.crl_reader import CRLReader
@@ -101,6 +102,10 @@ class CertificateFactory:
     def verify_crl(self, data: bytes | memoryview) -> CRLReader:
         """Check that this CA signed the CRL *data*, DER.  Raises `ValidationCertError`."""
         return verify_crl(self._certificate, data)
+
+    def ocsp_signer(self) -> KeySigner:
+        """Give the signer of OCSP responses by the CA's own key.  Raises `SigningError`."""
+        return KeySigner(self._certificate, self._key, is_included=False)
 
     def verify(self, certificate: x509.Certificate) -> None:
         """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""

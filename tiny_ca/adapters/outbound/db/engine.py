@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 __all__ = [
+    "STILL_THERE",
     "WRITE",
     "Runner",
     "async_engine",
@@ -30,6 +32,9 @@ T = TypeVar("T")
 
 WRITE = {"tiny_ca_write": True}
 """Execution options of a connection that will write."""
+
+STILL_THERE = "tiny_ca_still_there"
+"""In a connection's `info`: a function that raises when its database is not there any more."""
 
 _BUSY_TIMEOUT = 10
 """Seconds that SQLite waits for another writer, unless the URL's `?timeout=` says otherwise."""
@@ -133,7 +138,7 @@ class _SameFile:
     """
 
     def __init__(self) -> None:
-        self._path: str | None = None
+        self._path: Path | None = None
 
     def watch(self, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._before_connecting)
@@ -147,19 +152,24 @@ class _SameFile:
         cursor = connection.cursor()
         cursor.execute("PRAGMA database_list")
         # Empty for a database that has no file.
-        self._path = cursor.fetchone()[2] or None
+        path = cursor.fetchone()[2]
+        self._path = Path(path) if path else None
         cursor.close()
-        record.info["tiny_ca_file"] = self._identity()
+        record.info["tiny_ca_file"] = identity = self._identity()
+        record.info[STILL_THERE] = partial(self._check, identity)
 
     def _before_using(self, _connection: object, record: Any, _proxy: object) -> None:
-        if record.info.get("tiny_ca_file") != self._identity():
+        self._check(record.info.get("tiny_ca_file"))
+
+    def _check(self, identity: tuple[int, int] | None) -> None:
+        if identity != self._identity():
             raise DisconnectionError("The database's file was replaced.")
 
     def _identity(self) -> tuple[int, int] | None:
         if self._path is None:
             return None
         try:
-            status = Path(self._path).stat()
+            status = self._path.stat()
         except OSError as error:
             raise RegistryError(f"The registry's database is gone: {error}") from error
         return status.st_dev, status.st_ino

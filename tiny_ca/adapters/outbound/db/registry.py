@@ -15,6 +15,7 @@ from tiny_ca.adapters.outbound.db import backup, queries, revocations, transacti
 from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
 from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
+from tiny_ca.adapters.outbound.db.ocsp import SQLResponses
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.adapters.outbound.db.schema import REVISION
 from tiny_ca.domain.backup import Row
@@ -39,7 +40,7 @@ def _after(
     return lambda connection: page(connection, after)
 
 
-class SQLRegistry(SQLCatalogue, SQLOutbox):
+class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
     """The registry's methods and its outbox's, each one transaction of a `Runner`.
 
     *within* is a `sqlalchemy.orm.Session` or `sqlalchemy.Connection` on the same database.

@@ -10,6 +10,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -35,6 +36,7 @@ __all__ = [
     "issuers",
     "metadata",
     "notices",
+    "ocsp_responses",
     "published_crls",
     "removals",
     "revocations",
@@ -42,7 +44,7 @@ __all__ = [
     "version",
 ]
 
-REVISION = "0006"
+REVISION = "0008"
 """The newest migration in `migrations/versions`."""
 
 
@@ -175,6 +177,27 @@ removals = Table(
     Column("uuid", String(255), nullable=False),
     Column("cert_path", String(1024)),
     Column("file_name", String(255), nullable=False),
+)
+
+
+# Signed beforehand; a response counts while its row has the status that it tells of.
+ocsp_responses = Table(
+    "ocsp_responses",
+    metadata,
+    Column("serial_number", String(49), primary_key=True),
+    Column("issuer_id", String(32), primary_key=True),
+    Column("digest", String(8), primary_key=True),
+    Column("status", String(16), nullable=False),
+    Column("revocation_date", UTCDateTime),
+    Column("revocation_reason", String(32)),
+    Column("this_update", UTCDateTime, nullable=False),
+    Column("next_update", UTCDateTime, nullable=False),
+    Column("response", LargeBinary, nullable=False),
+    ForeignKeyConstraint(
+        ("serial_number", "issuer_id"),
+        (certificates.c.serial_number, certificates.c.issuer_id),
+        ondelete="CASCADE",
+    ),
 )
 
 

@@ -1,12 +1,12 @@
 """`SyncDBHandler`: the registry through a blocking driver."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from logging import Logger, getLogger
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography import x509
 from sqlalchemy import Connection
@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 from tiny_ca.adapters.outbound.db.base import BaseDB
 from tiny_ca.adapters.outbound.db.engine import WRITE, is_in_memory, registry_errors, sync_engine
 from tiny_ca.adapters.outbound.db.migrate import is_current, migrate
+from tiny_ca.adapters.outbound.db.ocsp import LOOK_UP
+from tiny_ca.adapters.outbound.db.reader import RowReader
 from tiny_ca.adapters.outbound.db.registry import SQLRegistry
 from tiny_ca.domain.errors import NotUniqueCertOwner, SerialNumberCollision
 from tiny_ca.domain.records import CRLEntry
@@ -82,7 +84,18 @@ class SyncDBHandler(SQLRegistry, BaseDB):
     def __init__(self, db_url: str, logger: Logger | None = None) -> None:
         self._db = DatabaseManager(db_url)
         self._logger = logger or getLogger("tiny_ca")
+        self._reader = RowReader(self._db.engine, LOOK_UP)
+        self._has_reader = not is_in_memory(self._db.engine.url)
         super().__init__(self._db)
+
+    def _look_up(self, values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """Read the row the short way; whatever goes wrong there, the long one raises it."""
+        if self._has_reader:
+            try:
+                return self._reader.row(values)
+            except LookupError:
+                pass
+        return super()._look_up(values)
 
     def register_cert_in_db(
         self, cert: x509.Certificate, uuid: str, key_type: CertType = CertType.DEVICE
@@ -108,4 +121,5 @@ class SyncDBHandler(SQLRegistry, BaseDB):
 
     def close(self) -> None:
         """Close the idle connections."""
+        self._reader.close()
         self._db.close()

@@ -12,6 +12,7 @@ from tiny_ca.adapters.outbound.memory.crls import MemoryCRLs
 from tiny_ca.domain.catalogue import CertificateFilter, RevokedBatch, check_deletable
 from tiny_ca.domain.errors import AmbiguousSerialNumber, StillNeeded
 from tiny_ca.domain.events import revoked
+from tiny_ca.domain.ocsp import KeptResponse
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import revoke as revoke_rule
@@ -30,6 +31,7 @@ class MemoryCatalogue(MemoryCRLs, ABC):
 
     _retry_keys: dict[str, tuple[str, int]]
     _deleted: list[Location]
+    _responses: dict[tuple[str, int], dict[str, KeptResponse]]
 
     @abstractmethod
     def get_by_serial(self, serial: int) -> CertificateRecord | None:
@@ -145,6 +147,7 @@ class MemoryCatalogue(MemoryCRLs, ABC):
             self._retry_keys = {name: of for name, of in self._retry_keys.items() if of != key}
             del self._rows[key]
             self._forget_revocation(row)
+            self._responses.pop(key, None)
             if location is not None:
                 self._deleted.append(location)
             return True

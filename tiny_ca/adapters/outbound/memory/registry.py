@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from tiny_ca.adapters.outbound.memory.backup import MemoryRows
 from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
+from tiny_ca.adapters.outbound.memory.ocsp import MemoryResponses
 from tiny_ca.domain import events
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
@@ -22,6 +23,7 @@ from tiny_ca.domain.errors import (
     SerialNumberCollision,
     ValidationCertError,
 )
+from tiny_ca.domain.ocsp import KeptResponse
 from tiny_ca.domain.records import (
     CertificateRecord,
     CertificateStatus,
@@ -39,7 +41,7 @@ __all__ = ["MemoryRegistry"]
 _Key = tuple[str, int]
 
 
-class MemoryRegistry(MemoryCatalogue, MemoryRows):
+class MemoryRegistry(MemoryCatalogue, MemoryResponses, MemoryRows):
     """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry` and `Outbox`."""
 
     def __init__(self) -> None:
@@ -49,6 +51,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryRows):
         self._issuer_rows: dict[str, list[_Key]] = {}
         self._positions = count(1)
         self._deleted: list[Location] = []
+        self._responses: dict[_Key, dict[str, KeptResponse]] = {}
 
     def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number."""

@@ -1,0 +1,125 @@
+"""Reading OCSP requests (RFC 6960 §4.1.1) that anybody may have sent."""
+
+from collections.abc import Iterator
+
+from tiny_ca.adapters.outbound.crypto.der import NULL, OCTET_STRING, SEQUENCE, Reader, context
+from tiny_ca.domain.errors import MalformedDER
+from tiny_ca.domain.ocsp import MAX_CERT_IDS, MAX_NONCE, MAX_REQUEST, CertID, OCSPRequest
+
+__all__ = ["DIGESTS", "NONCE", "read_request"]
+
+DIGESTS = {"1.3.14.3.2.26": "sha1", "2.16.840.1.101.3.4.2.1": "sha256"}
+_LENGTHS = {"sha1": 20, "sha256": 32}
+NONCE = "1.3.6.1.5.5.7.48.1.2"
+# Understood in that nothing about the answer would have to change (§4.4.3, §4.4.7).
+_HARMLESS = {"1.3.6.1.5.5.7.48.1.4", "1.3.6.1.5.5.7.48.1.8"}
+_REQUESTOR_NAME = context(1)
+_SIGNATURE = context(0)
+
+
+def read_request(request_der: bytes) -> OCSPRequest:
+    """Read a request.  Raises `MalformedDER`."""
+    if len(request_der) > MAX_REQUEST:
+        raise MalformedDER(f"The request is longer than {MAX_REQUEST} octets.")
+    outer = Reader(request_der)
+    request = outer.sequence()
+    outer.finish()
+    tbs = request.sequence()
+    if (signature := request.explicit(0)) is not None:
+        # Not checked (§4.1.2): what is answered here, anybody may know.
+        signature.sequence()
+        signature.finish()
+    request.finish()
+    return _read_tbs(tbs)
+
+
+def _read_tbs(tbs: Reader) -> OCSPRequest:
+    if (version := tbs.explicit(0)) is not None:
+        # X.690 §11.5: the default, v1, is left out; version 1 is the only one there is.
+        raise MalformedDER(f"The request has version {version.integer() + 1}, and not 1.")
+    if tbs.peek() == _REQUESTOR_NAME:
+        tbs.element()
+    requests = tbs.sequence()
+    cert_ids = tuple(_cert_id(each) for each in _each_up_to(requests, MAX_CERT_IDS))
+    if not cert_ids:
+        raise MalformedDER("The request asks for nothing.")
+    nonce = None
+    if (extensions := tbs.explicit(2)) is not None:
+        nonce = _nonce(extensions)
+    tbs.finish()
+    return OCSPRequest(cert_ids, nonce)
+
+
+def _each_up_to(requests: Reader, most: int) -> Iterator[Reader]:
+    for count, request in enumerate(requests.each(SEQUENCE)):
+        if count == most:
+            raise MalformedDER(f"The request has more than {most} certIDs.")
+        yield request
+
+
+def _cert_id(request: Reader) -> CertID:
+    element = request.element(SEQUENCE)
+    der = bytes(request.data[element.start : element.end])
+    fields = Reader(request.data, element.content_start, element.end)
+    algorithm = fields.sequence()
+    digest = DIGESTS.get(oid := algorithm.object_identifier(), oid)
+    has_null = algorithm.peek() == NULL
+    if has_null:
+        algorithm.null()
+    elif digest in _LENGTHS or not algorithm:
+        # RFC 3370 §2.1: parameters are NULL, or left out.
+        algorithm.finish()
+    else:
+        algorithm.element()
+    algorithm.finish()
+    name_hash, key_hash = fields.octet_string(), fields.octet_string()
+    if digest in _LENGTHS and {len(name_hash), len(key_hash)} != {_LENGTHS[digest]}:
+        raise MalformedDER(f"A hash is not as long as those of {digest} are.")
+    serial_number = fields.integer()
+    fields.finish()
+    if (extensions := request.explicit(0)) is not None:
+        _check_all_known(extensions)
+    request.finish()
+    return CertID(
+        digest, (name_hash, key_hash), serial_number, der, has_null and digest in _LENGTHS
+    )
+
+
+def _extensions(wrapper: Reader) -> Iterator[tuple[str, bool, bytes]]:
+    extensions = wrapper.sequence()
+    wrapper.finish()
+    seen = set()
+    for extension in extensions.each(SEQUENCE):
+        oid = extension.object_identifier()
+        is_critical = extension.peek() != OCTET_STRING and extension.boolean()
+        value = extension.octet_string()
+        extension.finish()
+        if oid in seen:
+            raise MalformedDER(f"The extension {oid} is there twice.")
+        seen.add(oid)
+        yield oid, is_critical, value
+
+
+def _check_known(oid: str, is_critical: bool) -> None:
+    if is_critical and oid not in _HARMLESS:
+        raise MalformedDER(f"The critical extension {oid} is not known here.")
+
+
+def _check_all_known(wrapper: Reader) -> None:
+    for oid, is_critical, _ in _extensions(wrapper):
+        _check_known(oid, is_critical)
+
+
+def _nonce(wrapper: Reader) -> bytes | None:
+    nonce = None
+    for oid, is_critical, value in _extensions(wrapper):
+        if oid != NONCE:
+            _check_known(oid, is_critical)
+            continue
+        inner = Reader(value)
+        nonce = inner.octet_string()
+        inner.finish()
+        # RFC 9654 §2.1: any other length is a malformed request.
+        if not 1 <= len(nonce) <= MAX_NONCE:
+            raise MalformedDER(f"A nonce of {len(nonce)} octets is not one of 1..{MAX_NONCE}.")
+    return nonce

@@ -1,0 +1,61 @@
+"""Signatures over what we write ourselves, and what their algorithm is called in it."""
+
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+from tiny_ca.adapters.outbound.crypto import der
+from tiny_ca.adapters.outbound.crypto.keys import signature_hash
+from tiny_ca.domain.errors import SigningError
+
+__all__ = ["sign_octets", "signature_algorithm"]
+
+_RSA_SHA256 = "1.2.840.113549.1.1.11"
+_ECDSA = {
+    "sha256": "1.2.840.10045.4.3.2",
+    "sha384": "1.2.840.10045.4.3.3",
+    "sha512": "1.2.840.10045.4.3.4",
+}
+_OWN: dict[type, str] = {
+    ed25519.Ed25519PrivateKey: "1.3.101.112",
+    ed448.Ed448PrivateKey: "1.3.101.113",
+    mldsa.MLDSA44PrivateKey: "2.16.840.1.101.3.4.3.17",
+    mldsa.MLDSA65PrivateKey: "2.16.840.1.101.3.4.3.18",
+    mldsa.MLDSA87PrivateKey: "2.16.840.1.101.3.4.3.19",
+}
+
+
+def signature_algorithm(key: CertificateIssuerPrivateKeyTypes) -> bytes:
+    """Give the AlgorithmIdentifier of *key*'s signatures (RFC 4055, 5758, 8410, 9881).
+
+    Raises `SigningError` for a kind of key that is not used here.
+    """
+    chosen = signature_hash(key)
+    if isinstance(key, rsa.RSAPrivateKey):
+        # RFC 4055 §5: the parameters are NULL.
+        return der.sequence(der.object_identifier(_RSA_SHA256), der.null())
+    if isinstance(key, ec.EllipticCurvePrivateKey) and chosen is not None:
+        return der.sequence(der.object_identifier(_ECDSA[chosen.name]))
+    for kind, oid in _OWN.items():
+        if isinstance(key, kind):
+            return der.sequence(der.object_identifier(oid))
+    raise SigningError(f"Responses are not signed by a {type(key).__name__}.")
+
+
+def sign_octets(key: Any, octets: bytes) -> bytes:
+    """Sign *octets* as `signature_algorithm` says.  Raises `SigningError`."""
+    try:
+        chosen = signature_hash(key)
+        if chosen is None:
+            signature: bytes = key.sign(octets)
+        elif isinstance(key, ec.EllipticCurvePrivateKey):
+            signature = key.sign(octets, ec.ECDSA(chosen))
+        else:
+            signature = key.sign(octets, padding.PKCS1v15(), chosen)
+            # A faulty RSA-CRT signature would give the key away; checking one costs little.
+            key.public_key().verify(signature, octets, padding.PKCS1v15(), chosen)
+    except (TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise SigningError(f"The key did not sign: {error}") from error
+    return signature

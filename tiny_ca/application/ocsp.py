@@ -1,0 +1,186 @@
+"""Answer OCSP requests: octets in, octets out."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from tiny_ca.application.ocsp_signers import IssuerTable, OwnIssuer, Signers
+from tiny_ca.application.services import Services
+from tiny_ca.domain.errors import InvalidRequest, MalformedDER, RegistryError, StorageError
+from tiny_ca.domain.lifetime import utc_seconds
+from tiny_ca.domain.ocsp import (
+    CertID,
+    CertState,
+    KeptResponse,
+    OCSPReply,
+    OCSPRequest,
+    ResponseStatus,
+    ResponseTimes,
+    answer,
+    reply_of,
+)
+from tiny_ca.ports.ocsp import OCSPCodec, OCSPSigner, ResponseStore
+
+__all__ = ["OCSPResponder"]
+
+_AT_ONCE = 1000
+_LONGEST_SERIAL_NUMBER = 1 << 160
+
+
+class OCSPResponder:
+    """Answers for every certificate of the CAs on record whose key, or a delegate's, is held here.
+
+    `CertLifecycleManager.ocsp_responder` makes one; keep it: what never changes is read once.
+    Thread-safe.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        codec: OCSPCodec,
+        own: OwnIssuer,
+        *,
+        times: ResponseTimes,
+        is_delegated: bool,
+        report: Callable[[Exception], object],
+    ) -> None:
+        self._services = services
+        self._codec = codec
+        self._times = times
+        self._report = report
+        self._store = services.registry if isinstance(services.registry, ResponseStore) else None
+        self._issuers = IssuerTable(services, codec, own)
+        self._signers = Signers(services, codec, own, is_delegated=is_delegated, report=report)
+
+    def respond(self, request_der: bytes) -> bytes:
+        """Give the response in DER, whatever the request is: never an exception.
+
+        Unsigned errors (RFC 6960 §2.3): `malformedRequest`, also for more than 16 KiB or 100
+        certIDs, a nonce that has not 1..128 octets, and unknown critical extensions;
+        `unauthorized` when no CA here is meant (RFC 5019 §2.2.3); `tryLater` when registry or
+        storage fail; `internalError`.  Certificates of other CAs than the first one's are
+        `unknown`: one signer does not speak for two.
+        """
+        return self.reply(request_der).der
+
+    def reply(self, request_der: bytes) -> OCSPReply:
+        """Give the response as `respond` does, and how long it may be kept."""
+        try:
+            return self._reply(request_der)
+        except MalformedDER:
+            return self._error(ResponseStatus.MALFORMED_REQUEST)
+        except (RegistryError, StorageError) as error:
+            self._report(error)
+            return self._error(ResponseStatus.TRY_LATER)
+        except Exception as error:  # noqa: BLE001  # §2.3: internalError is for whatever it is
+            self._report(error)
+            return self._error(ResponseStatus.INTERNAL_ERROR)
+
+    def _error(self, status: ResponseStatus) -> OCSPReply:
+        return OCSPReply(self._codec.error(status))
+
+    def _reply(self, request_der: bytes) -> OCSPReply:
+        request = self._codec.read_request(request_der)
+        now = utc_seconds(self._services.clock.now())
+        issuer_ids = self._issuers.ids_of([each.issuer for each in request.cert_ids])
+        issuer_id = next((each for each in issuer_ids if each is not None), None)
+        if issuer_id is None:
+            return self._error(ResponseStatus.UNAUTHORIZED)
+        single = request.single
+        if single is None:
+            states = [
+                self._state(issuer_id, cert_id)[0] if each == issuer_id else None
+                for each, cert_id in zip(issuer_ids, request.cert_ids, strict=True)
+            ]
+        else:
+            state, kept = self._state(issuer_id, single, single.digest)
+            if kept is not None and kept.this_update <= now < kept.next_update:
+                return reply_of(kept.der, kept.this_update, kept.next_update, now)
+            states = [state]
+        signer = self._signers.signer(issuer_id, now)
+        if signer is None:
+            return self._error(ResponseStatus.UNAUTHORIZED)
+        return self._signed(signer, request, states, now)
+
+    def _signed(
+        self,
+        signer: OCSPSigner,
+        request: OCSPRequest,
+        states: list[CertState | None],
+        now: datetime,
+    ) -> OCSPReply:
+        answers = [
+            answer(cert_id, state, now, signer.not_after, self._times)
+            for cert_id, state in zip(request.cert_ids, states, strict=True)
+        ]
+        der = signer.sign(answers, now, request.nonce)
+        if request.nonce is not None:
+            return OCSPReply(der)
+        return reply_of(der, now, min(each.next_update for each in answers), now)
+
+    def _state(
+        self, issuer_id: str, cert_id: CertID, digest: str | None = None
+    ) -> tuple[CertState | None, KeptResponse | None]:
+        serial_number = cert_id.serial_number
+        # RFC 5280 §4.1.2.2: 1..20 octets; no other was ever issued.
+        if not 0 < serial_number < _LONGEST_SERIAL_NUMBER:
+            return None, None
+        if self._store is not None:
+            return self._store.cert_state(issuer_id, serial_number, digest)
+        record = self._services.registry.get_by_serial(serial_number, issuer_id)
+        if record is None:
+            return None, None
+        return CertState(
+            record.serial_number,
+            record.status,
+            record.not_after,
+            record.revocation_date,
+            record.revocation_reason,
+        ), None
+
+    def presign(self, digest: str = "sha1", *, fresh_for: timedelta | None = None) -> int:
+        """Sign responses beforehand, for all that is valid or revoked; give how many.
+
+        A certificate is left out while a response tells of its state, unless that is older
+        than half its life, or has less than *fresh_for* left.  They answer requests without a
+        nonce whose certIDs are made with *digest*, `sha1` (what clients use) or `sha256`.  In
+        batches of 1000, each one transaction; calling it again does the rest.  Raises
+        `InvalidRequest` when the registry keeps no responses, `RegistryError`, and what
+        making a delegated certificate does.
+        """
+        if self._store is None:
+            raise InvalidRequest("This registry keeps no OCSP responses.")
+        if digest not in {"sha1", "sha256"}:
+            raise InvalidRequest(f"certIDs are made with sha1 or sha256, not {digest!r}.")
+        left = self._times.validity / 2 if fresh_for is None else fresh_for
+        return sum(
+            self._presign_for(self._store, issuer_id, digest, left)
+            for issuer_id in sorted(self._issuers.all_ids())
+        )
+
+    def _presign_for(
+        self, store: ResponseStore, issuer_id: str, digest: str, left: timedelta
+    ) -> int:
+        count = 0
+        following: int | None = 0
+        while following is not None:
+            now = utc_seconds(self._services.clock.now())
+            signer = self._signers.signer(issuer_id, now)
+            if signer is None:
+                return count
+            signed_before = now - self._times.validity + left
+            states, following = store.states_to_sign(
+                issuer_id, digest, now, signed_before, _AT_ONCE, following
+            )
+            kept = [self._kept(signer, issuer_id, digest, state, now) for state in states]
+            store.keep_responses(issuer_id, digest, kept)
+            count += len(kept)
+        return count
+
+    def _kept(
+        self, signer: OCSPSigner, issuer_id: str, digest: str, state: CertState, now: datetime
+    ) -> KeptResponse:
+        hashes = self._issuers.hashes_of(issuer_id, digest)
+        cert_id = self._codec.cert_id(digest, hashes, state.serial_number)
+        single = answer(cert_id, state, now, signer.not_after, self._times)
+        der = signer.sign([single], now)
+        return KeptResponse(state, single.this_update, single.next_update, der)
