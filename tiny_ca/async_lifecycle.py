@@ -199,6 +199,7 @@ class AsyncCertLifecycleManager:
 
     update_wrapper(deliver_events, CertLifecycleManager.deliver_events)
 
+    import_ca_bundle = _awaited(CertLifecycleManager.import_ca_bundle)
     inspect_certificate = _awaited(CertLifecycleManager.inspect_certificate)
     get_cert_chain = _awaited(CertLifecycleManager.get_cert_chain)
     export_pkcs12 = _awaited(CertLifecycleManager.export_pkcs12)

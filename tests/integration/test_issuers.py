@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    pkcs12,
+)
 
 from tests.regression.world import ROOT_CONFIG, World, leaf
 from tests.support import need, run
@@ -17,6 +23,7 @@ from tiny_ca import (
     CertificateStatus,
     CertLifecycleManager,
     CertType,
+    KeyAlgorithm,
     ManualClock,
     MemoryRegistry,
     MemoryStorage,
@@ -460,6 +467,44 @@ class TestOfflineRoot:
         certificate, _, _ = ca.issue_certificate(leaf())
         assert names(ca.get_cert_chain(certificate)) == ["a.internal", "Moved"]
         assert any(name.startswith("cas/") and name.endswith("ca.key") for name in world.files())
+
+    @pytest.mark.parametrize("form", ["pem", "encrypted pem", "pkcs12", "encrypted pkcs12"])
+    def test_from_a_file(self, ca: CertLifecycleManager, form: str) -> None:
+        other = CertLifecycleManager(MemoryStorage(), db_handler=MemoryRegistry())
+        other.create_self_signed_ca(CAConfig(common_name="Top", key_algorithm="p-256"))
+        moved = below(other, sub_config("Moved"))
+        certificate, key = moved.factory.certificate, moved.factory._key
+        encryption = BestAvailableEncryption(b"secret") if "encrypted" in form else NoEncryption()
+        if "pem" in form:
+            data = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
+            for one in (other.factory.certificate, certificate):
+                data += one.public_bytes(Encoding.PEM)
+        else:
+            data = pkcs12.serialize_key_and_certificates(
+                b"ca", key, certificate, [other.factory.certificate], encryption
+            )
+        if "encrypted" in form:
+            for wrong in (None, "guess"):
+                with pytest.raises(ErrorLoadCert):
+                    ca.import_ca_bundle(data, wrong)
+        ca.import_ca_bundle(data, "secret" if "encrypted" in form else None)
+        issued, _, _ = ca.issue_certificate(leaf())
+        assert names(ca.get_cert_chain(issued)) == ["a.internal", "Moved", "Top"]
+
+    def test_from_what_is_none(self, ca: CertLifecycleManager) -> None:
+        certificate, key, _ = ca.issue_certificate(leaf())
+        pem = certificate.public_bytes(Encoding.PEM)
+        alien = CryptographyBackend().generate_private_key(KeySpec(KeyAlgorithm.P256))
+        plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        for data in (
+            b"",
+            b"hello",
+            pem,
+            key.private_bytes(*plain),
+            pem + alien.private_bytes(*plain),
+        ):
+            with pytest.raises(ErrorLoadCert):
+                ca.import_ca_bundle(data)
 
     def test_of_what_is_no_ca(self, ca: CertLifecycleManager) -> None:
         certificate, key, _ = ca.issue_certificate(leaf())

@@ -1,13 +1,14 @@
 """Inspection and exports."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from cryptography import x509
 
 from tiny_ca.adapters.outbound.crypto import CryptographyBundles, CryptographyInspector
 from tiny_ca.application import chain as chains
-from tiny_ca.application import export
+from tiny_ca.application import export, import_ca
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.ports.bundles import Bundles
 from tiny_ca.ports.crypto import PrivateKey
@@ -21,6 +22,31 @@ class Exporting(Face):
 
     _inspector: ClassVar[Inspector] = CryptographyInspector()
     _bundles: ClassVar[Bundles] = CryptographyBundles()
+
+    def import_ca_bundle(
+        self,
+        data: bytes,
+        password: bytes | str | None = None,
+        *,
+        cert_path: str | Path | None = None,
+    ) -> None:
+        """Take in a CA from PEM (its certificate, its key, those above it) or PKCS #12.
+
+        Does what `import_ca` does.  *password* opens an encrypted key, or the PKCS #12.  Raises
+        `ErrorLoadCert` for what is neither, a wrong password, or no CA's.
+        """
+        octets = password.encode() if isinstance(password, str) else password
+        bundle = self._bundles.read(data, octets)
+        issuer = import_ca.import_ca(
+            self._with_registry(),
+            bundle.certificate,
+            bundle.key,
+            chain=bundle.others,
+            folder=cert_path,
+        )
+        if issuer is not None:
+            self.factory = issuer
+        self._log("Imported", bundle.certificate)
 
     def inspect_certificate(self, cert: x509.Certificate | bytes | str) -> CertificateDetails:
         """Give what a certificate says, of this CA or another: an object, PEM, or DER.

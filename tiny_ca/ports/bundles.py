@@ -9,7 +9,7 @@ from cryptography import x509
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.ports.crypto import PrivateKey
 
-__all__ = ["Bundles", "Protection"]
+__all__ = ["Bundle", "Bundles", "Protection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,26 @@ class Protection:
             raise InvalidRequest("A password is text, as UTF-8, and not empty.") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What was read: a certificate, its private key if it is there, and other certificates."""
+
+    certificate: x509.Certificate
+    key: PrivateKey | None
+    others: tuple[x509.Certificate, ...]
+
+
 @runtime_checkable
 class Bundles(Protocol):
-    """Writes certificates, end entity's first, in formats that others read."""
+    """Writes certificates, end entity's first, in formats that others read, and reads them."""
+
+    def read(self, data: bytes, password: bytes | None) -> Bundle:
+        """Read certificates and a private key: PEM, one after the other, or PKCS #12.
+
+        The certificate is the key's, or else the first.  Raises `ErrorLoadCert` for octets
+        that are neither, a wrong or missing password, and a key of none of the certificates.
+        """
+        ...
 
     def pem(self, certificates: Sequence[x509.Certificate]) -> bytes:
         """Give one PEM text (RFC 7468 §5) in the order given."""

@@ -1,7 +1,8 @@
 """`ports.bundles.Bundles` by pyca/cryptography."""
 
+import re
 from collections.abc import Iterator, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -11,20 +12,43 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    load_pem_private_key,
     pkcs7,
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
 
-from tiny_ca.domain.errors import InvalidRequest
-from tiny_ca.ports.bundles import Protection
+from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest
+from tiny_ca.ports.bundles import Bundle, Protection
 from tiny_ca.ports.crypto import PrivateKey
 
 __all__ = ["CryptographyBundles"]
 
 
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
+
+
 class CryptographyBundles:
-    """Writes PEM, PKCS #7, PKCS #12 and Java's truststores."""
+    """Writes PEM, PKCS #7, PKCS #12 and Java's truststores; reads PEM and PKCS #12."""
+
+    def read(self, data: bytes, password: bytes | None) -> Bundle:
+        """Read certificates and a private key.  Raises `ErrorLoadCert`."""
+        try:
+            certificates, key = (_of_pem if b"-----BEGIN" in data else _of_pkcs12)(data, password)
+        except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+            # TypeError: a password that is missing, or given for a key without one.
+            raise ErrorLoadCert(
+                "the CA", f"no PEM or PKCS #12, or the password: {error}"
+            ) from error
+        if not certificates:
+            raise ErrorLoadCert("the CA", "there is no certificate in it.")
+        mine = certificates[0]
+        if key is not None:
+            of_key = [one for one in certificates if one.public_key() == key.public_key()]
+            if not of_key:
+                raise ErrorLoadCert("the CA", "the private key belongs to no certificate in it.")
+            mine = of_key[0]
+        return Bundle(mine, key, tuple(one for one in certificates if one != mine))
 
     def pem(self, certificates: Sequence[x509.Certificate]) -> bytes:
         """Give one PEM text in the order given."""
@@ -64,6 +88,22 @@ class CryptographyBundles:
             for alias, certificate in zip(_aliases(certificates), certificates, strict=True)
         ]
         return pkcs12.serialize_java_truststore(entries, _encryption(protection))
+
+
+_Contents = tuple[list[x509.Certificate], PrivateKey | None]
+
+
+def _of_pem(data: bytes, password: bytes | None) -> _Contents:
+    block = _PRIVATE_KEY.search(data)
+    key: Any = None if block is None else load_pem_private_key(block[0], password)
+    return x509.load_pem_x509_certificates(data), key
+
+
+def _of_pkcs12(data: bytes, password: bytes | None) -> _Contents:
+    read = pkcs12.load_pkcs12(data, password)
+    found = [] if read.cert is None else [read.cert]
+    key: Any = read.key
+    return [one.certificate for one in (*found, *read.additional_certs)], key
 
 
 def _check_key(certificate: x509.Certificate, key: PrivateKey) -> None:
