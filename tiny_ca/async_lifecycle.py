@@ -180,6 +180,8 @@ class AsyncCertLifecycleManager:
     publish_crl = _awaited(CertLifecycleManager.publish_crl)
     generate_crl = _awaited(CertLifecycleManager.generate_crl)
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
+    publish_due = _awaited(CertLifecycleManager.publish_due)
+    crl_stamps = _awaited(CertLifecycleManager.crl_stamps)
     published_crl = _awaited(CertLifecycleManager.published_crl)
     issuer_certificate = _awaited(CertLifecycleManager.issuer_certificate)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)

@@ -29,6 +29,7 @@ from tiny_ca.domain.errors import (
     StorageError,
     ValidationCertError,
 )
+from tiny_ca.testing.samples import at_once
 
 HOLD = x509.ReasonFlags.certificate_hold
 SHARDS = 4
@@ -296,6 +297,49 @@ class TestCRLIndex:
         for path in (tmp_path / "empty", tmp_path / "nowhere"):
             with pytest.raises(StorageError):
                 CRLIndex(path, root)
+
+
+class TestPublishDue:
+    def test_in_time_and_not_before(self, ca: CertLifecycleManager, clock: ManualClock) -> None:
+        week, hours = timedelta(days=7), timedelta(hours=2)
+        assert ca.crl_stamps() == {"crl": None}
+        (first,) = ca.publish_due(week, ahead=hours)
+        assert ca.crl_stamps() == {"crl": first.stamp}
+        assert ca.publish_due(week, ahead=hours) == []
+        clock.advance(week - hours * 5 / 4 - timedelta(seconds=1))
+        assert ca.publish_due(week, ahead=hours) == []
+        clock.advance(hours / 4 + timedelta(seconds=1))
+        (second,) = ca.publish_due(week, ahead=hours)
+        assert second.stamp.number > first.stamp.number
+        # Early enough: there was none without a CRL that holds.
+        assert second.stamp.this_update < first.stamp.next_update
+
+    def test_shards_and_deltas(self, world: World, clock: ManualClock) -> None:
+        with world.ca(urls=URLS, clock=clock) as ca:
+            names = [one.scope.name for one in ca.publish_due()]
+            shards = [f"crl-{index}-of-{SHARDS}" for index in range(SHARDS)]
+            assert names == ["crl", *shards, *(f"{name}-delta" for name in shards)]
+            assert list(ca.crl_stamps()) == names
+            clock.advance(timedelta(hours=5))
+            assert [one.scope.is_delta for one in ca.publish_due()] == [True] * SHARDS
+
+    def test_by_many_at_once(self, world: World) -> None:
+        with world.ca() as ca:
+            ca.close()
+
+            def publish(_: int) -> int:
+                with world.ca() as mine:
+                    return len(mine.publish_due())
+
+            results = at_once(4, publish)
+            errors = [one for one in results if isinstance(one, Exception)]
+            assert all(isinstance(one, RegistryError) for one in errors)
+            assert sum(one for one in results if isinstance(one, int)) >= 1
+            ca.verify_crl((world.base / "crl.der").read_bytes())
+
+    def test_a_schedule_that_can_not_be_kept(self, ca: CertLifecycleManager) -> None:
+        with pytest.raises(InvalidRequest, match="longer"):
+            ca.publish_due(timedelta(hours=2), ahead=timedelta(hours=2))
 
 
 def test_both_faces(ca: CertLifecycleManager) -> None:

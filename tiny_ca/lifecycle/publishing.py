@@ -8,8 +8,11 @@ from tiny_ca.adapters.outbound.crypto import OCSPBackend
 from tiny_ca.application import publications
 from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.application.publications import CRLDocument
+from tiny_ca.application.publish_crl import PublishedCRL
+from tiny_ca.application.publish_due import Schedule, publish_due, published_stamps
 from tiny_ca.domain.crl import CRLScope
 from tiny_ca.domain.ocsp import ResponseTimes
+from tiny_ca.domain.records import CRLStamp
 from tiny_ca.lifecycle.base import Face
 
 __all__ = ["Publishing"]
@@ -36,6 +39,33 @@ class Publishing(Face):
             is_delegated=delegated,
             report=lambda error: self._logger.error("OCSP: %s", error, exc_info=error),
         )
+
+    def publish_due(
+        self,
+        valid_for: timedelta = timedelta(days=7),
+        *,
+        delta_valid_for: timedelta = timedelta(hours=6),
+        ahead: timedelta = timedelta(hours=2),
+    ) -> list[PublishedCRL]:
+        """Publish every CRL of this CA that is due, and give what was published.
+
+        Complete, shards and deltas, as the manager's `PublicationURLs` say.  Call it from cron or
+        a worker, often: a CRL is due *ahead* of the end of the last one, and up to a quarter of
+        that earlier, by chance.  Several processes can.  Raises `InvalidRequest` for an *ahead*
+        that is not shorter, and as `publish_crl`.
+        """
+        schedule = Schedule(valid_for, delta_valid_for, ahead)
+        published = publish_due(self._with_registry(), self._issuer(), schedule)
+        for one in published:
+            self._logger.info("Published %s of %d", one.scope.name, one.count)
+        return published
+
+    def crl_stamps(self) -> dict[str, CRLStamp | None]:
+        """Say of every CRL of this CA which one is out, and until when it holds, by its name.
+
+        `None`: it was never published.
+        """
+        return published_stamps(self._with_registry(), self._issuer())
 
     def published_crl(self, issuer_id: str, name: str = "crl") -> CRLDocument | None:
         """Give a CRL that `publish_crl` published for the CA with this id, `None`: none.
