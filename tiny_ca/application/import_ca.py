@@ -6,13 +6,13 @@ from pathlib import PurePath
 from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
-from tiny_ca.application.issuance import new_location
+from tiny_ca.application.issuance import location_of, new_location
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import ErrorLoadCert, StorageError
 from tiny_ca.domain.lifetime import utc_seconds
-from tiny_ca.domain.records import Location
+from tiny_ca.domain.records import CertificateRecord, Location
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer, is_ca, issuer_id_of, key_identifier
@@ -46,9 +46,11 @@ def import_ca(
 
     The key is *private_key*, or the one that `request_ca` kept.  Without either the CA only
     vouches for those below it, as an offline root does.  What is on record already stays as
-    it is.  Raises `ErrorLoadCert` for what is no CA's certificate, or another key.
+    it is, and gets its key if the storage lacks that.  Raises `ErrorLoadCert` for what is no
+    CA's certificate, or another key.
     """
     for each in (certificate, *chain):
+        services.crypto.check_readable(each)
         if not is_ca(each):
             raise ErrorLoadCert(each.subject.rfc4514_string(), "it is not a CA's certificate.")
     place = _place_of(certificate.public_key())
@@ -79,6 +81,7 @@ def _record(services: Services, artefacts: Artefacts, folder: str | PurePath | N
     certificate = artefacts.certificate
     known = services.registry.get_by_serial(certificate.serial_number, issuer_id_of(certificate))
     if known is not None:
+        _add_key(services, known, artefacts)
         return
     location = new_location(services, CA_FILE_NAME, folder, None)
     services.storage.stage(location, artefacts)
@@ -100,3 +103,15 @@ def _record(services: Services, artefacts: Artefacts, folder: str | PurePath | N
             error.add_note(f"Left for recover(): {second}")
         raise
     services.storage.publish(location)
+
+
+def _add_key(services: Services, known: CertificateRecord, artefacts: Artefacts) -> None:
+    """Store the key of a CA that is on record without: it was signed or imported here before."""
+    if artefacts.private_key is None:
+        return
+    location = location_of(services, known, CA_FILE_NAME)
+    if location is None:
+        raise StorageError(f"The files of the CA {known.common_name!r} are not in this storage.")
+    if services.storage.load(location).private_key is None:
+        services.storage.stage(location, artefacts, replaces=True)
+        services.storage.publish(location)

@@ -20,7 +20,7 @@ from tiny_ca.domain.records import RetryKey
 from tiny_ca.domain.requests import IssuanceRequest
 from tiny_ca.ports.issuer import Issuer, is_ca
 
-__all__ = ["ca_request", "cross_sign", "issue_intermediate", "order_intermediate"]
+__all__ = ["ca_request", "cross_sign", "issue_intermediate", "order_cross", "order_intermediate"]
 
 
 def issue_intermediate(
@@ -105,13 +105,32 @@ def cross_sign(
 
     Its name is taken over as it is encoded; of everything else, nothing.  Without *lifetime*
     it ends with the other certificate.  Raises `InvalidRequest` for what is no CA's
-    certificate, or the issuer's own; `WeakKey`; `ProfileViolation`.
+    certificate, or the issuer's own; `ErrorLoadCert` for a malformed one; `WeakKey`;
+    `ProfileViolation`.
     """
+    services.crypto.check_readable(certificate)
     if not is_ca(certificate):
         raise InvalidRequest("Only a CA is cross-signed: co-sign other certificates.")
-    public_key = certificate.public_key()
-    if public_key == issuer.certificate.public_key():
+    if certificate.public_key() == issuer.certificate.public_key():
         raise InvalidRequest("A CA can't cross-sign its own key.")
+    wanted = order_cross(
+        services, issuer, certificate, lifetime, path_length, name_constraints, folder
+    )
+    [outcome] = run_issuance(services, [wanted])
+    return outcome
+
+
+def order_cross(
+    services: Services,
+    issuer: Issuer,
+    certificate: x509.Certificate,
+    lifetime: timedelta | int | None,
+    path_length: int | None = None,
+    name_constraints: PlannedConstraints | None = None,
+    folder: str | PurePath | None = None,
+) -> Order:
+    """Plan what `cross_sign` issues; nothing is written."""
+    public_key = certificate.public_key()
     request = ca_request(
         services,
         _display_name(certificate.subject),
@@ -131,8 +150,7 @@ def cross_sign(
         new_location(services, CA_FILE_NAME, folder, None),
         subject=certificate.subject,
     )
-    [outcome] = run_issuance(services, [replace(wanted, public_key=public_key)])
-    return outcome
+    return replace(wanted, public_key=public_key)
 
 
 def _display_name(name: x509.Name) -> str:
