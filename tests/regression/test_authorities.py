@@ -10,14 +10,16 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.regression.world import ROOT_CONFIG, World, leaf
+from tests.regression.world import ROOT_CONFIG, Hook, World, fail, hooked, leaf
 from tests.support import need, run
 from tiny_ca import (
     CAConfig,
     CertLifecycleManager,
+    LocalStorage,
     ManualClock,
     MemoryRegistry,
     MemoryStorage,
+    NoStorage,
     TinyCAError,
 )
 from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, ValidationCertError, WeakKey
@@ -72,6 +74,28 @@ class TestAKeyIsNotLost:
         ca.import_ca(offline.factory.certificate)
         ca.import_ca(offline.factory.certificate, offline.factory._key)
         self.check_opens(world, "Offline")
+
+    @pytest.mark.parametrize("storage", [MemoryStorage, NoStorage])
+    def test_whatever_the_storage(self, clock: ManualClock, storage: type) -> None:
+        offline, registry = elsewhere(clock), MemoryRegistry()
+        manager = CertLifecycleManager(storage(), db_handler=registry, clock=clock)
+        for key in (None, offline.factory._key, offline.factory._key):
+            manager.import_ca(offline.factory.certificate, key)
+        assert manager.issue_certificate(leaf())
+        assert len(list(registry.authorities())) == 1
+
+    @pytest.mark.parametrize("method", ["publish", "delete"])
+    def test_by_a_death_in_between(
+        self, ca: CertLifecycleManager, world: World, method: str
+    ) -> None:
+        answer = ca.sign_csr(ca.request_ca(ca_config("Sub CA")), profile="ca")
+        hook = Hook(method, action=fail(KeyboardInterrupt()))
+        with world.manager(storage=hooked(LocalStorage, hook)(world.base)) as dying:
+            with pytest.raises(KeyboardInterrupt):
+                dying.import_ca(answer)
+        ca.recover()
+        ca.import_ca(answer)
+        self.check_opens(world, "Sub CA")
 
     def check_opens(self, world: World, common_name: str) -> None:
         assert world.statuses(common_name) == ["valid"]
