@@ -180,6 +180,20 @@ class TestRollover:
         assert (len(world.rows()), world.tree()) == before
         assert ca.factory.certificate == root
 
+    def test_links_end_with_the_old_root_however_long_it_takes(self, world: World) -> None:
+        """A second that passed on the way made them outlive it, and be cut with a warning."""
+
+        class Ticking(ManualClock):
+            def now(self) -> datetime:
+                self.advance(timedelta(milliseconds=700))
+                return super().now()
+
+        with world.ca(clock=Ticking()) as ca:
+            old = ca.factory.certificate
+            links = ca.rollover_ca(ROOT_CONFIG)
+        for link in (links.new_with_old, links.old_with_new):
+            assert link.not_valid_after_utc == old.not_valid_after_utc
+
     def test_the_only_ca_still_opens_without_its_name(
         self, ca: CertLifecycleManager, world: World, clock: ManualClock
     ) -> None:

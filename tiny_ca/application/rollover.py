@@ -11,7 +11,6 @@ from tiny_ca.application.issuance import Outcome, new_location, present, run_iss
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import InvalidRequest
-from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.ports.issuer import Issuer
 
 __all__ = ["Rollover", "roll_over"]
@@ -66,14 +65,13 @@ def roll_over(services: Services, old: Issuer, parent: Issuer | None, config: CA
         [outcome] = run_issuance(services, [wanted])
         return Rollover(outcome, None, None)
     end = min(old.certificate.not_valid_after_utc, wanted.plan.validity.not_after)
-    lifetime = end - utc_seconds(services.clock.now())
     # What would keep the old key from linking, or from being linked, is found before all else.
-    order_cross(services, old, old.certificate, lifetime)
+    order_cross(services, old, old.certificate, not_after=end)
     [outcome] = run_issuance(services, [wanted])
     certificate, key = outcome.artefacts.certificate, outcome.artefacts.private_key
     new = services.crypto.issuer(certificate, present(key))
     links = [
-        cross_sign(services, signer, signed.certificate, lifetime=lifetime, folder=folder)
+        cross_sign(services, signer, signed.certificate, not_after=end, folder=folder)
         for signer, signed in ((old, new), (new, old))
     ]
     return Rollover(outcome, *(link.artefacts.certificate for link in links))
