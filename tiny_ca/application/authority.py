@@ -4,7 +4,7 @@ from tiny_ca.application.chain import chain_of, check_on_record
 from tiny_ca.application.services import Services
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.requests import Authority
-from tiny_ca.ports.constraints import name_constraints_of, path_length_of
+from tiny_ca.ports.constraints import distinguished_name, name_constraints_of, path_length_of
 from tiny_ca.ports.issuer import Issuer
 
 __all__ = ["authority_of"]
@@ -30,4 +30,5 @@ def authority_of(services: Services, issuer: Issuer) -> Authority:
         name_constraints=tuple(
             constraints for each in chain if (constraints := name_constraints_of(each)) is not None
         ),
+        name=distinguished_name(ca.subject),
     )

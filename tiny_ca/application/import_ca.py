@@ -1,18 +1,19 @@
 """CAs whose certificates are signed elsewhere: ask for one, take it in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
-from tiny_ca.application.issuance import new_location
+from tiny_ca.application.issuance import location_of, new_location
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
-from tiny_ca.domain.errors import ErrorLoadCert, StorageError
+from tiny_ca.domain.errors import ErrorLoadCert, FileAlreadyExists, StorageError
 from tiny_ca.domain.lifetime import utc_seconds
-from tiny_ca.domain.records import Location
+from tiny_ca.domain.records import CertificateRecord, Location
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer, is_ca, issuer_id_of, key_identifier
@@ -46,9 +47,11 @@ def import_ca(
 
     The key is *private_key*, or the one that `request_ca` kept.  Without either the CA only
     vouches for those below it, as an offline root does.  What is on record already stays as
-    it is.  Raises `ErrorLoadCert` for what is no CA's certificate, or another key.
+    it is, and gets its key if the storage lacks that.  Raises `ErrorLoadCert` for what is no
+    CA's certificate, or another key.
     """
     for each in (certificate, *chain):
+        services.crypto.check_readable(each)
         if not is_ca(each):
             raise ErrorLoadCert(each.subject.rfc4514_string(), "it is not a CA's certificate.")
     place = _place_of(certificate.public_key())
@@ -56,10 +59,10 @@ def import_ca(
     key = kept.private_key if kept is not None else private_key
     issuer = None if key is None else services.crypto.issuer(certificate, key)
     artefacts = Artefacts(certificate, key, None if kept is None else kept.csr)
-    _record(services, artefacts, folder)
+    has_files = _record(services, artefacts, folder)
     for each in chain:
         _record(services, Artefacts(each), folder)
-    if kept is not None:
+    if kept is not None and has_files:
         services.storage.delete(place)
     return issuer
 
@@ -74,12 +77,15 @@ def _kept(services: Services, place: Location) -> KeyRequest | None:
     return services.storage.load_request(place)
 
 
-def _record(services: Services, artefacts: Artefacts, folder: str | PurePath | None) -> None:
-    """Stage, record, publish: in that order, so that `recover` knows what is staged."""
+def _record(services: Services, artefacts: Artefacts, folder: str | PurePath | None) -> bool:
+    """Stage, record, publish: in that order, so that `recover` knows what is staged.
+
+    Gives whether it has a place for files.
+    """
     certificate = artefacts.certificate
     known = services.registry.get_by_serial(certificate.serial_number, issuer_id_of(certificate))
     if known is not None:
-        return
+        return _add_key(services, known, artefacts)
     location = new_location(services, CA_FILE_NAME, folder, None)
     services.storage.stage(location, artefacts)
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
@@ -100,3 +106,21 @@ def _record(services: Services, artefacts: Artefacts, folder: str | PurePath | N
             error.add_note(f"Left for recover(): {second}")
         raise
     services.storage.publish(location)
+    return True
+
+
+def _add_key(services: Services, known: CertificateRecord, artefacts: Artefacts) -> bool:
+    """Store the key of a CA that is on record without: it was signed or imported here before."""
+    location = location_of(services, known, CA_FILE_NAME)
+    if artefacts.private_key is None or location is None:
+        return location is not None
+    try:
+        services.storage.check_vacant(location)
+    except FileAlreadyExists:
+        stored = services.storage.load(location)
+        if stored.private_key is not None:
+            return True
+        artefacts = replace(artefacts, csr=artefacts.csr or stored.csr)
+    services.storage.stage(location, artefacts, replaces=True)
+    services.storage.publish(location)
+    return True

@@ -14,13 +14,14 @@ from tiny_ca.application.services import Services
 from tiny_ca.domain.built_in_profiles import CA_PROFILE
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeySpec
+from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.names import CertificateInfo
 from tiny_ca.domain.plan import PlannedConstraints
 from tiny_ca.domain.records import RetryKey
 from tiny_ca.domain.requests import IssuanceRequest
 from tiny_ca.ports.issuer import Issuer, is_ca
 
-__all__ = ["ca_request", "cross_sign", "issue_intermediate", "order_intermediate"]
+__all__ = ["ca_request", "cross_sign", "issue_intermediate", "order_cross", "order_intermediate"]
 
 
 def issue_intermediate(
@@ -97,6 +98,7 @@ def cross_sign(
     certificate: x509.Certificate,
     *,
     lifetime: timedelta | int | None = None,
+    not_after: datetime | None = None,
     path_length: int | None = None,
     name_constraints: PlannedConstraints | None = None,
     folder: str | PurePath | None = None,
@@ -104,20 +106,53 @@ def cross_sign(
     """Certify another CA's name and key under *issuer*: what it issues is trusted here, too.
 
     Its name is taken over as it is encoded; of everything else, nothing.  Without *lifetime*
-    it ends with the other certificate.  Raises `InvalidRequest` for what is no CA's
-    certificate, or the issuer's own; `WeakKey`; `ProfileViolation`.
+    or *not_after* it ends with the other certificate.  Raises `InvalidRequest` for what is no CA's
+    certificate, or the issuer's own; `ErrorLoadCert` for a malformed one; `WeakKey`;
+    `ProfileViolation`.
     """
+    services.crypto.check_readable(certificate)
     if not is_ca(certificate):
         raise InvalidRequest("Only a CA is cross-signed: co-sign other certificates.")
-    public_key = certificate.public_key()
-    if public_key == issuer.certificate.public_key():
+    if certificate.public_key() == issuer.certificate.public_key():
         raise InvalidRequest("A CA can't cross-sign its own key.")
+    wanted = order_cross(
+        services,
+        issuer,
+        certificate,
+        lifetime=lifetime,
+        not_after=not_after,
+        path_length=path_length,
+        name_constraints=name_constraints,
+        folder=folder,
+    )
+    [outcome] = run_issuance(services, [wanted])
+    return outcome
+
+
+def order_cross(
+    services: Services,
+    issuer: Issuer,
+    certificate: x509.Certificate,
+    *,
+    lifetime: timedelta | int | None = None,
+    not_after: datetime | None = None,
+    path_length: int | None = None,
+    name_constraints: PlannedConstraints | None = None,
+    folder: str | PurePath | None = None,
+) -> Order:
+    """Plan what `cross_sign` issues; nothing is written."""
+    public_key = certificate.public_key()
+    valid_from = None
+    if lifetime is None:
+        # From here on the time is the same, or a period that was counted from now ends later.
+        valid_from = utc_seconds(services.clock.now())
+        lifetime = (not_after or certificate.not_valid_after_utc) - valid_from
     request = ca_request(
         services,
         _display_name(certificate.subject),
         services.crypto.key_spec(public_key),
-        certificate.not_valid_after_utc - services.clock.now() if lifetime is None else lifetime,
-        None,
+        lifetime,
+        valid_from,
         path_length,
         name_constraints,
         CertificateInfo(),
@@ -131,8 +166,7 @@ def cross_sign(
         new_location(services, CA_FILE_NAME, folder, None),
         subject=certificate.subject,
     )
-    [outcome] = run_issuance(services, [replace(wanted, public_key=public_key)])
-    return outcome
+    return replace(wanted, public_key=public_key)
 
 
 def _display_name(name: x509.Name) -> str:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from cryptography import x509
 
 from tiny_ca.application.authority import authority_of
+from tiny_ca.application.chain import chain_of
 from tiny_ca.application.issuance import (
     Order,
     Outcome,
@@ -18,15 +19,15 @@ from tiny_ca.application.issuance import (
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.application.verify import active_by_name
-from tiny_ca.domain.errors import ValidityShortened
+from tiny_ca.domain.errors import InvalidRequest, ValidityShortened
 from tiny_ca.domain.plan import CertificatePlan
 from tiny_ca.domain.planning import plan_issuance
 from tiny_ca.domain.profiles import Profile, flag_profile
-from tiny_ca.domain.records import Location, RetryKey
+from tiny_ca.domain.records import CertificateRecord, Location, RetryKey
 from tiny_ca.domain.requests import Authority, IssuanceRequest
-from tiny_ca.domain.serial import RANDOM_BITS
+from tiny_ca.domain.serial import RANDOM_BITS, CertType
 from tiny_ca.ports.constraints import distinguished_name
-from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.issuer import Issuer, issuer_id_of
 
 __all__ = ["carry_out", "issue", "issue_many", "order", "order_leaf", "plan_under", "profile_of"]
 
@@ -56,6 +57,8 @@ def carry_out(
     """Issue one certificate, in place of the valid one of its name if *is_overwrite*."""
     name, place = wanted.plan.subject.common_name, wanted.location
     existing = active_by_name(services, name) if is_overwrite else None
+    if existing is not None and existing.cert_type is CertType.CA:
+        _check_overwrites_ca(services, wanted, existing)
     replaced = None if existing is None else location_of(services, existing, place.file_name)
     wanted = replace(
         wanted,
@@ -68,6 +71,22 @@ def carry_out(
     if replaced is not None and (replaced.folder, replaced.uuid) != (place.folder, place.uuid):
         services.storage.delete(replaced)
     return outcome
+
+
+def _check_overwrites_ca(services: Services, wanted: Order, existing: CertificateRecord) -> None:
+    """Check that a CA is superseded by a CA only, and by none that it vouches for itself.
+
+    Whoever chooses a common name would choose which CA is revoked.
+    """
+    above = [] if wanted.issuer is None else chain_of(services, wanted.issuer, wanted.issuer)
+    is_above = (existing.serial_number, existing.issuer_id) in {
+        (ca.serial_number, issuer_id_of(ca)) for ca in above
+    }
+    if is_above or not wanted.plan.is_ca:
+        raise InvalidRequest(
+            f"{existing.common_name!r} is the name of a CA, which this certificate can't "
+            "supersede: choose another name, or roll the CA over."
+        )
 
 
 def issue_many(

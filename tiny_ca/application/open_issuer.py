@@ -55,6 +55,9 @@ def _find(services: Services, common_name: str | None) -> CertificateRecord:
         for record in services.registry.authorities()
         if record.status_at(now) is CertificateStatus.VALID
     ]
+    if len(valid) > 1:
+        # One that was rolled over, links, and other CAs' under this one have no claim.
+        valid = [one for one in valid if active_by_name(services, one.common_name) == one]
     if len(valid) != 1:
         names = ", ".join(repr(record.common_name) for record in valid) or "none"
         raise CertNotFound(f"Say which CA to open by its common name; there are: {names}.")

@@ -39,14 +39,18 @@ class Preview:
 def preview(services: Services, issuer: Issuer, config: ClientConfig) -> Preview:
     """Plan as `issue` does; nothing is written, and no key is made."""
     try:
-        request = config.to_request(profile_of(services, config))
+        profile = profile_of(services, config)
+    except InvalidRequest as error:
+        return Preview(None, (str(error),))
+    name = profile.fixed_subject.get("common_name", config.common_name)
+    is_taken = profile.claims_name and active_by_name(services, name) is not None
+    taken = (str(NotUniqueCertOwner(name)),) if is_taken else ()
+    try:
+        request = config.to_request(profile)
         plan = plan_under(services, issuer, request, authority_of(services, issuer))
     except ProfileViolation as error:
-        return Preview(None, error.problems)
+        return Preview(None, (*error.problems, *taken))
     except (InvalidRequest, InvalidRangeTimeCertificate, ValidationCertError) as error:
-        return Preview(None, (str(error),))
-    common_name = plan.subject.common_name
-    if plan.claims_name and active_by_name(services, common_name) is not None:
-        return Preview(plan, (str(NotUniqueCertOwner(common_name)),))
+        return Preview(None, (str(error), *taken))
     findings = lint.findings_of(services, plan, issuer.certificate)
-    return Preview(plan, tuple(str(finding) for finding in findings))
+    return Preview(plan, (*taken, *(str(finding) for finding in findings)))

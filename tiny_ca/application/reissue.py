@@ -112,9 +112,10 @@ def cosign(
 
     By *profile*, or else for the purposes of servers and clients that it has; nothing else of
     it is taken over.  Without *lifetime* it ends with the other certificate.  Raises
-    `InvalidRequest` for a CA's certificate, `InvalidName` for names that are not issued here,
-    `WeakKey`, `ProfileViolation`.
+    `InvalidRequest` for a CA's certificate, `ErrorLoadCert` for a malformed one, `InvalidName`
+    for names that are not issued here, `WeakKey`, `ProfileViolation`.
     """
+    services.crypto.check_readable(certificate)
     if is_ca(certificate):
         raise InvalidRequest("A CA is not co-signed: cross-sign it, with limits.")
     chosen = _purposes(certificate) if profile is None else services.policy.profile(profile)

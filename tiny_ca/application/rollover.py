@@ -6,12 +6,11 @@ from typing import NamedTuple
 from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME, order_root
-from tiny_ca.application.intermediate import cross_sign, order_intermediate
+from tiny_ca.application.intermediate import cross_sign, order_cross, order_intermediate
 from tiny_ca.application.issuance import Outcome, new_location, present, run_issuance
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import InvalidRequest
-from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.ports.issuer import Issuer
 
 __all__ = ["Rollover", "roll_over"]
@@ -34,7 +33,9 @@ def roll_over(services: Services, old: Issuer, parent: Issuer | None, config: CA
     A root gets two link certificates; a CA below *parent* is certified by that and needs
     none.  The links are issued after the new CA, one by one: should that be cut short,
     `cross_sign` makes the missing one.  The old CA keeps its certificate, and has to publish
-    CRLs until all that it issued has ended.  Raises `InvalidRequest` if *config* has another name.
+    CRLs until all that it issued has ended.  Raises `InvalidRequest` if *config* has another
+    name, `ValidationCertError` for a CA that is revoked, and, before anything is written, as
+    `cross_sign` for a CA that can't be linked.
     """
     record = next(
         (
@@ -60,16 +61,17 @@ def roll_over(services: Services, old: Issuer, parent: Issuer | None, config: CA
         predecessor_issuer_id=record.issuer_id,
         supersedes=False,
     )
-    [outcome] = run_issuance(services, [wanted])
     if parent is not None:
+        [outcome] = run_issuance(services, [wanted])
         return Rollover(outcome, None, None)
+    end = min(old.certificate.not_valid_after_utc, wanted.plan.validity.not_after)
+    # What would keep the old key from linking, or from being linked, is found before all else.
+    order_cross(services, old, old.certificate, not_after=end)
+    [outcome] = run_issuance(services, [wanted])
     certificate, key = outcome.artefacts.certificate, outcome.artefacts.private_key
     new = services.crypto.issuer(certificate, present(key))
-    lifetime = min(issuer.certificate.not_valid_after_utc for issuer in (old, new)) - utc_seconds(
-        services.clock.now()
-    )
     links = [
-        cross_sign(services, signer, signed.certificate, lifetime=lifetime, folder=folder)
+        cross_sign(services, signer, signed.certificate, not_after=end, folder=folder)
         for signer, signed in ((old, new), (new, old))
     ]
     return Rollover(outcome, *(link.artefacts.certificate for link in links))

@@ -9,6 +9,7 @@ from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.records import CertificateStatus, RetryKey
+from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import Issuer
 
 __all__ = ["rotate"]
@@ -25,7 +26,7 @@ def rotate(
     """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
 
     The files go beside the old one's, which stay.  An expired certificate is replaced too.
-    Raises `CertNotFound`, or `ValidationCertError` for one that is revoked or was never
+    Raises `CertNotFound`, or `ValidationCertError` for one that is revoked, a CA's, or was never
     handed out; if anything fails, the old certificate is as it was.
     """
     old = get(services, serial_number, issuer)
@@ -34,6 +35,8 @@ def rotate(
         raise ValidationCertError(
             f"The certificate {serial_number} is {status} and can't be rotated: issue a new one."
         )
+    if old.cert_type is CertType.CA:
+        raise ValidationCertError("A CA's certificate is not rotated: roll the CA over.")
     location = location_of(services, old, config.file_name)
     folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.

@@ -79,8 +79,8 @@ def _authority_problems(
     plan: CertificatePlan, subject: DistinguishedName, authority: Authority
 ) -> Iterator[str]:
     left = authority.path_length
-    if plan.is_ca and left is not None:
-        # RFC 5280 §4.2.1.9: how many CAs may follow.
+    if plan.is_ca and left is not None and subject != authority.name:
+        # RFC 5280 §4.2.1.9: how many CAs may follow; those of its own name don't count.
         if left == 0:
             yield "its issuer may issue to end entities only (path length 0)"
         elif plan.path_length is not None and plan.path_length >= left:

@@ -70,3 +70,5 @@ class Authority:
     path_length: int | None = None
     """How many CAs may follow below it; `None`: any number (RFC 5280 §4.2.1.9)."""
     name_constraints: tuple[NameConstraints, ...] = ()
+    name: DistinguishedName | None = None
+    """Its own."""

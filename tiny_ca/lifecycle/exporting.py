@@ -130,7 +130,8 @@ class Exporting(Face):
         """Give a certificate, the CA that issued it, and so on up to the root.
 
         As far as the CAs are on record, this manager's own included.  Raises
-        `ValidationCertError` when none of them issued it.
+        `ValidationCertError` when none of them issued it, `ErrorLoadCert` if it is malformed.
         """
+        self._services.crypto.check_readable(cert)
         known = [] if self._factory is None else [self._factory.certificate]
         return chains.chain_of(self._ready(), cert, *known)

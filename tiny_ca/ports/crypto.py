@@ -71,6 +71,13 @@ class Crypto(Protocol):
         """
         ...
 
+    def check_readable(self, certificate: x509.Certificate) -> None:
+        """Check that key and extensions of somebody else's certificate can be read.
+
+        Raises `ErrorLoadCert`: they are malformed, or the key is of an unknown kind.
+        """
+        ...
+
     def is_issued_by(self, certificate: x509.Certificate, ca: x509.Certificate) -> bool:
         """Whether *ca* has the name and the key that *certificate* was signed with."""
         ...

@@ -9,7 +9,7 @@ from tiny_ca.adapters.outbound.crypto.extensions import x509_name
 from tiny_ca.adapters.outbound.crypto.factory import CertificateFactory
 from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key, key_spec_of
 from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial
-from tiny_ca.adapters.outbound.crypto.reading import read_request
+from tiny_ca.adapters.outbound.crypto.reading import check_readable, read_request
 from tiny_ca.adapters.outbound.crypto.signing import (
     is_issued_by,
     sign_certificate,
@@ -46,6 +46,10 @@ class CryptographyBackend:
     def key_spec(self, public_key: Any) -> KeySpec:
         """Say what kind of key it is.  Raises `WeakKey`."""
         return key_spec_of(public_key)
+
+    def check_readable(self, certificate: x509.Certificate) -> None:
+        """Check that key and extensions of a certificate can be read.  Raises `ErrorLoadCert`."""
+        check_readable(certificate)
 
     def is_issued_by(self, certificate: x509.Certificate, ca: x509.Certificate) -> bool:
         """Whether *ca* has the name and the key that *certificate* was signed with."""

@@ -39,6 +39,10 @@ _PUBLIC_KEYS: dict[type[object], KeyAlgorithm] = {
 }
 
 
+# Not "blocklist": that one ends the process when its list was not downloaded.
+_WEAKNESSES = ("fermat", "roca", "rsainvalid", "rsapoly", "sharedprimes", "smalld", "smallfactors")
+
+
 def can_sign(key: object) -> TypeGuard[CertificateIssuerPrivateKeyTypes]:
     """Whether *key* is a private key that can sign certificates."""
     return isinstance(key, get_args(CertificateIssuerPrivateKeyTypes))
@@ -59,16 +63,19 @@ def generate_private_key(spec: KeySpec) -> CertificateIssuerPrivateKeyTypes:
 def key_spec_of(public_key: object) -> KeySpec:
     """Say what kind of public key it is.  Raises `WeakKey` for one that is not certified here.
 
-    RSA has 2048 bits at least and an odd exponent over 65536 (NIST SP 800-56B §6.2, BR §6.1.6).
+    RSA has 2048 bits at least and an odd exponent over 65536 (NIST SP 800-56B §6.2, BR §6.1.6),
+    and with `[keycheck]` installed none of the weaknesses that badkeys finds without its lists.
     """
     if isinstance(public_key, rsa.RSAPublicKey):
         exponent = public_key.public_numbers().e
         if exponent < 65537 or exponent % 2 == 0:
             raise WeakKey(f"The RSA key's exponent is {exponent}: make a key with 65537.")
         try:
-            return KeySpec(KeyAlgorithm.RSA, public_key.key_size)
+            spec = KeySpec(KeyAlgorithm.RSA, public_key.key_size)
         except InvalidRequest as error:
             raise WeakKey(str(error)) from error
+        _check_modulus(public_key)
+        return spec
     if isinstance(public_key, ec.EllipticCurvePublicKey):
         algorithm = _CURVES.get(public_key.curve.name)
         if algorithm is not None:
@@ -79,6 +86,20 @@ def key_spec_of(public_key: object) -> KeySpec:
     raise WeakKey(
         f"A {type(public_key).__name__} is not certified: use one of {', '.join(KeyAlgorithm)}."
     )
+
+
+def _check_modulus(public_key: rsa.RSAPublicKey) -> None:
+    try:
+        # Imported when it is needed: 0.3 s.
+        import badkeys  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "badkeys":
+            raise
+        return
+    numbers = public_key.public_numbers()
+    found = badkeys.checkrsa(numbers.n, e=numbers.e, checks=_WEAKNESSES)
+    if found:
+        raise WeakKey(f"The RSA key can be broken ({', '.join(found)}): make another one.")
 
 
 def signature_hash(

@@ -1,4 +1,4 @@
-"""Reading certification requests (RFC 2986): nothing in them is believed but a signed key."""
+"""Reading what others made: of requests (RFC 2986), only a signed key is believed."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,11 +8,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from tiny_ca.adapters.outbound.crypto.keys import key_spec_of
 from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
-from tiny_ca.domain.errors import InvalidCSR, WeakKey
+from tiny_ca.domain.errors import ErrorLoadCert, InvalidCSR, WeakKey
 from tiny_ca.domain.names import SUBJECT_ATTRIBUTES, GeneralName
 from tiny_ca.ports.crypto import ReceivedRequest
 
-__all__ = ["read_request"]
+__all__ = ["check_readable", "read_request"]
 
 _LARGEST = 64 * 1024
 _MOST_NAMES = 100
@@ -64,6 +64,15 @@ def read_request(
         names=names,
         others=tuple(others),
     )
+
+
+def check_readable(certificate: x509.Certificate) -> None:
+    """Check that key and extensions of a certificate can be read.  Raises `ErrorLoadCert`."""
+    try:
+        certificate.public_key()
+        _ = certificate.extensions, certificate.subject, certificate.issuer
+    except UNREADABLE as error:
+        raise ErrorLoadCert("the certificate", f"it can't be read: {error}") from error
 
 
 def _parse(csr: bytes | str) -> x509.CertificateSigningRequest:
