@@ -129,7 +129,7 @@ class TestADeathBeforeTheCommit:
             certificate, _, _ = manager.issue_certificate(leaf(), "services", "mine")
             assert certificate.serial_number != row.serial_number
             assert manager.verify_certificate(certificate)
-        assert dead.files() == before | THREE_FILES | {"crl.pem"}
+        assert dead.files() == before | THREE_FILES | {"crl.der", "crl.pem"}
 
 
 def test_a_death_in_a_rotation_leaves_the_old_one_valid(world: World) -> None:

@@ -53,10 +53,10 @@ class Revoking(Face):
         return revoke.release(self._with_registry(), serial, self._factory)
 
     def generate_crl(self, days_valid: int = 1) -> x509.CertificateRevocationList:
-        """Sign a CRL of this CA, 1 or more days valid, and put it into `crl.pem`, atomically.
+        """Sign a CRL of this CA, 1 or more days valid, and put it into `crl.pem` and `crl.der`.
 
-        Raises `ValueError` without a factory, `DBNotInitedError`, and `RegistryError` when a
-        newer CRL was published meanwhile.
+        Each is replaced atomically.  Raises `ValueError` without a factory, `DBNotInitedError`,
+        and `RegistryError` when a newer CRL was published meanwhile.
         """
         # timedelta itself refuses what is past any calendar, with an error that is not ours.
         published = self.publish_crl(timedelta(days=max(0, min(days_valid, 10**7))))
