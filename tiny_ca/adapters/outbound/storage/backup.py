@@ -1,6 +1,7 @@
 """Whole folders, out of a storage and into an empty one."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,17 +30,17 @@ _STAGING, _RESTORING = ".staging", ".restoring"
 _READY = "ready-"
 
 
-class LocalFolders:
+class LocalFolders(ABC):
     """What `LocalStorage` has of `ports.backup.BackupStorage`."""
 
     _base: Path
     _serializer: Serializer
 
-    def _folder(self, location: Location) -> Path:
-        raise NotImplementedError
+    @abstractmethod
+    def _folder(self, location: Location) -> Path: ...
 
-    def _staged(self, name: str) -> Path:
-        raise NotImplementedError
+    @abstractmethod
+    def _staged(self, name: str) -> Path: ...
 
     def export_folder(self, location: Location, serial_number: int) -> dict[str, bytes] | None:
         """Give the files of a certificate by name; `None` if they are gone."""
