@@ -168,6 +168,7 @@ class AsyncCertLifecycleManager:
     import_ca = _awaited(CertLifecycleManager.import_ca)
     plan = _awaited(CertLifecycleManager.plan)
     sign_csr = _awaited(CertLifecycleManager.sign_csr)
+    sign_many_csrs = _awaited(CertLifecycleManager.sign_many_csrs)
     renew_certificate = _awaited(CertLifecycleManager.renew_certificate)
     cosign_certificate = _awaited(CertLifecycleManager.cosign_certificate)
     issue_certificate = _awaited(CertLifecycleManager.issue_certificate)

@@ -29,7 +29,16 @@ from tiny_ca.domain.serial import RANDOM_BITS, CertType
 from tiny_ca.ports.constraints import distinguished_name
 from tiny_ca.ports.issuer import Issuer, issuer_id_of
 
-__all__ = ["carry_out", "issue", "issue_many", "order", "order_leaf", "plan_under", "profile_of"]
+__all__ = [
+    "carry_out",
+    "carry_out_all",
+    "issue",
+    "issue_many",
+    "order",
+    "order_leaf",
+    "plan_under",
+    "profile_of",
+]
 
 
 def issue(
@@ -102,6 +111,13 @@ def issue_many(
     orders = [
         order_leaf(services, issuer, config, folder, authority=authority) for config in configs
     ]
+    return carry_out_all(services, orders, retry_keys)
+
+
+def carry_out_all(
+    services: Services, orders: Sequence[Order], retry_keys: Sequence[RetryKey | None]
+) -> list[Outcome]:
+    """Issue certificates in nobody's place, all or none."""
     return run_issuance(
         services,
         [replace(each, retry_key=key) for each, key in zip(orders, retry_keys, strict=True)],

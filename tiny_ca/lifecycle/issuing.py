@@ -11,6 +11,7 @@ from tiny_ca.application.issuance import present
 from tiny_ca.application.join import PreparedCertificate
 from tiny_ca.application.preview import Preview
 from tiny_ca.application.requests import ClientConfig
+from tiny_ca.application.sign_csr import CSR
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.storage import Artefacts
@@ -137,7 +138,7 @@ class Issuing(Face):
 
     def sign_csr(
         self,
-        csr: x509.CertificateSigningRequest | bytes | str,
+        csr: CSR,
         profile: str = "server",
         *,
         common_name: str | None = None,
@@ -186,6 +187,50 @@ class Issuing(Face):
         )
         self._log("Signed the request of", outcome.artefacts.certificate)
         return outcome.artefacts.certificate
+
+    def sign_many_csrs(
+        self,
+        requests: Sequence[CSR],
+        profile: str = "server",
+        *,
+        days_valid: int | None = None,
+        valid_for: timedelta | None = None,
+        valid_from: datetime | None = None,
+        cert_path: str | Path | None = None,
+        idempotency_key: str | None = None,
+    ) -> list[x509.Certificate]:
+        """Issue certificates for the keys of many CSRs, all or none, in two transactions.
+
+        Gives what `sign_csr` gives, in the order of *requests*, and raises as it does; a note
+        on the error says which request it was.
+        """
+        services, issuer = self._ready(), self._issuer()
+        if not requests:
+            return []
+        wanted = sign_csr.requests_of_csrs(
+            services,
+            requests,
+            services.policy.profile(profile),
+            lifetime=days_valid if valid_for is None else valid_for,
+            valid_from=valid_from,
+        )
+        asked = profile, cert_path, days_valid, str(valid_for), str(valid_from)
+        outcomes = once.once_for_all(
+            services,
+            idempotency_key,
+            [
+                ("csr", issuer.issuer_id, received.csr.tbs_certrequest_bytes.hex(), *asked)
+                for _, received in wanted
+            ],
+            lambda retry_keys: sign_csr.sign_many_csrs(
+                services, issuer, wanted, cert_path, retry_keys=retry_keys
+            ),
+            needs_key=False,
+        )
+        certificates = [outcome.artefacts.certificate for outcome in outcomes]
+        for certificate in certificates:
+            self._log("Signed the request of", certificate)
+        return certificates
 
     def cosign_certificate(
         self,

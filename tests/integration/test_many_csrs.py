@@ -1,0 +1,154 @@
+"""CSRs that are signed all or none."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import event
+
+from tests.integration.test_csr import csr, names_of
+from tests.regression.world import Hook, World, fail, hooked
+from tiny_ca import (
+    AsyncCertLifecycleManager,
+    CAConfig,
+    CertLifecycleManager,
+    LocalStorage,
+    MemoryRegistry,
+    NoStorage,
+    SyncDBHandler,
+)
+from tiny_ca.domain.errors import (
+    IdempotencyConflict,
+    InvalidCSR,
+    NotUniqueCertOwner,
+    ProfileViolation,
+    StorageError,
+    ValidationCertError,
+)
+
+ROOT = CAConfig(common_name="Root", key_algorithm="p-256")
+
+
+def requests(*names: str) -> list[bytes]:
+    return [
+        csr(name, dns=[name], key=ec.generate_private_key(ec.SECP256R1())).public_bytes(
+            Encoding.DER
+        )
+        for name in names
+    ]
+
+
+def test_each_is_signed_and_stored(tmp_path: Path, db_url: str) -> None:
+    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as ca:
+        ca.create_self_signed_ca(ROOT)
+        asked = requests("a.internal", "b.internal", "c.internal")
+        issued = ca.sign_many_csrs(asked, cert_path="csrs", valid_for=timedelta(hours=1))
+        assert [names_of(each) for each in issued] == [
+            ["a.internal"],
+            ["b.internal"],
+            ["c.internal"],
+        ]
+        for certificate in issued:
+            assert ca.verify_certificate(certificate)
+            lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+            assert lifetime == timedelta(hours=1)
+        assert len(list((tmp_path / "csrs").glob("*/?.internal.csr"))) == 3
+        assert not list((tmp_path / "csrs").glob("*/*.key"))
+
+
+def test_two_transactions_write(tmp_path: Path) -> None:
+    registry = SyncDBHandler(f"sqlite:///{tmp_path / 'r.db'}")
+    with CertLifecycleManager(NoStorage(), db_handler=registry) as ca:
+        ca.create_self_signed_ca(ROOT)
+        begun: list[str] = []
+        event.listen(
+            registry._db.engine,
+            "before_cursor_execute",
+            lambda *about: begun.append(about[2]) if "BEGIN IMMEDIATE" in about[2] else None,
+        )
+        assert len(ca.sign_many_csrs(requests(*(f"n{n}.internal" for n in range(20))))) == 20
+        assert len(begun) == 2
+
+
+@pytest.mark.parametrize("names", [("b", "taken"), ("b", "c", "b")], ids=["taken", "twice"])
+def test_a_name_that_can_not_be_had_leaves_none(
+    tmp_path: Path, db_url: str, names: tuple[str, ...]
+) -> None:
+    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as ca:
+        ca.create_self_signed_ca(ROOT)
+        ca.sign_many_csrs(requests("taken.internal"))
+        before = set(tmp_path.rglob("*"))
+        with pytest.raises(NotUniqueCertOwner):
+            ca.sign_many_csrs(requests(*(f"{name}.internal" for name in names)))
+        assert set(tmp_path.rglob("*")) == before
+        assert ca.sign_many_csrs(requests("b.internal", "c.internal"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [(b"hello", InvalidCSR), (csr("nobody special").public_bytes(Encoding.PEM), ProfileViolation)],
+    ids=["malformed", "refused"],
+)
+def test_the_error_says_which_request_it_was(
+    tmp_path: Path, bad: bytes, error: type[Exception]
+) -> None:
+    world = World(tmp_path)
+    with world.ca() as ca:
+        rows, tree = world.rows(), world.tree()
+        with pytest.raises(error) as caught:
+            ca.sign_many_csrs([*requests("a.internal", "b.internal"), bad])
+        assert "number 2 of the requests" in caught.value.__notes__[0]
+        assert (world.rows(), world.tree()) == (rows, tree)
+
+
+def test_a_disk_that_fails_half_way_leaves_none(tmp_path: Path) -> None:
+    hook, calls = Hook("stage"), []
+
+    def strike_at_the_third() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            fail(StorageError("injected"))()
+        hook.action = strike_at_the_third
+
+    registry = SyncDBHandler(f"sqlite:///{tmp_path / 'r.db'}")
+    asked = requests(*(f"{name}.internal" for name in "abcd"))
+    with CertLifecycleManager(
+        hooked(LocalStorage, hook)(tmp_path / "pki"), db_handler=registry
+    ) as ca:
+        ca.create_self_signed_ca(ROOT)
+        before = set((tmp_path / "pki").rglob("*"))
+        hook.action = strike_at_the_third
+        with pytest.raises(StorageError, match="injected"):
+            ca.sign_many_csrs(asked)
+        assert set((tmp_path / "pki").rglob("*")) == before
+        assert [registry.get_by_name(f"{name}.internal") for name in "abcd"] == [None] * 4
+        assert len(ca.sign_many_csrs(asked)) == 4
+
+
+def test_a_repeated_batch_gives_the_first(tmp_path: Path, db_url: str) -> None:
+    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as ca:
+        ca.create_self_signed_ca(ROOT)
+        asked = requests("a.internal", "b.internal")
+        first = ca.sign_many_csrs(asked, idempotency_key="k")
+        assert ca.sign_many_csrs(asked, idempotency_key="k") == first
+        with pytest.raises(IdempotencyConflict):
+            ca.sign_many_csrs(asked[:1], idempotency_key="k")
+
+
+def test_none_under_a_revoked_ca() -> None:
+    ca = CertLifecycleManager(NoStorage(), db_handler=MemoryRegistry())
+    ca.create_self_signed_ca(ROOT)
+    assert ca.factory is not None
+    ca.revoke_certificate(ca.factory.certificate.serial_number)
+    with pytest.raises(ValidationCertError, match="revoked"):
+        ca.sign_many_csrs(requests("a.internal"))
+
+
+@pytest.mark.anyio
+async def test_the_async_face_signs_many_too() -> None:
+    ca = AsyncCertLifecycleManager(NoStorage(), db_handler=MemoryRegistry())
+    await ca.create_self_signed_ca(ROOT)
+    assert await ca.sign_many_csrs([]) == []
+    assert len(await ca.sign_many_csrs(requests("a.internal", "b.internal"))) == 2
