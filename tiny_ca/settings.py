@@ -21,6 +21,7 @@ from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.lint import LintSeverity
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.profiles import Profile
+from tiny_ca.domain.publication_urls import publication_urls
 
 __all__ = ["DEFAULT_LOGGER", "DT_STR_FORMAT", "Settings"]
 
@@ -66,6 +67,9 @@ class Settings(BaseSettings):
     """With 2 or more, the URLs of CRLs have a `{shard}` in them: see `PublicationURLs`."""
     ocsp_urls: tuple[str, ...] = ()
     issuer_urls: tuple[str, ...] = ()
+    publication_url: str | None = None
+    """Where the app of `tiny_ca.adapters.inbound.http` is mounted, such as
+    `http://pki.example/pki`: in place of the URLs above, with *crl_shards*."""
     lint: LintSeverity | None = None
     """From which severity on pkilint's findings keep a certificate from being signed: `info`,
     `notice`, `warning`, `error` or `fatal`; `None`: it is not asked."""
@@ -108,6 +112,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _check_urls(self) -> Self:
+        by_hand = (self.crl_urls, self.delta_crl_urls, self.ocsp_urls, self.issuer_urls)
+        if self.publication_url is not None and any(by_hand):
+            raise ValueError("give publication_url, or the URLs one by one, not both")
+        _ = self.urls
+        return self
+
+    @model_validator(mode="after")
     def _check_profiles(self) -> Self:
         all_profiles(self.own_profiles)
         return self
@@ -131,6 +143,8 @@ class Settings(BaseSettings):
     @property
     def urls(self) -> PublicationURLs:
         """What goes into the certificates that are issued."""
+        if self.publication_url is not None:
+            return publication_urls(self.publication_url, crl_shards=self.crl_shards)
         return PublicationURLs(
             crl=self.crl_urls,
             ocsp=self.ocsp_urls,

@@ -279,6 +279,29 @@ class TestSettings:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
         assert points[0].full_name[0].value == "http://crl.internal/crl.pem"
 
+    def test_one_url_for_all_that_is_published(self, tmp_path: Path) -> None:
+        with open_ca(
+            tmp_path,
+            common_name="Root",
+            key_algorithm="p-256",
+            publication_url="http://pki.internal/pki/",
+        ) as ca:
+            certificate, _, _ = ca.issue_certificate(leaf())
+        found = ca.inspect_certificate(certificate)
+        issuer_id = ca.factory.issuer_id
+        assert found.crl_urls == [f"http://pki.internal/pki/crl/{issuer_id}.crl"]
+        assert found.ocsp_urls == ["http://pki.internal/pki/ocsp"]
+
+    @pytest.mark.parametrize("name", ["crl_urls", "delta_crl_urls", "ocsp_urls", "issuer_urls"])
+    def test_one_url_beside_the_others_is_a_contradiction(self, name: str) -> None:
+        with pytest.raises(ValueError, match="not both"):
+            Settings(publication_url="http://pki.internal", **{name: ["http://pki.internal"]})
+
+    @pytest.mark.parametrize("url", ["pki.internal", "ftp://pki.internal", "http://pki.internal?a"])
+    def test_one_url_that_is_none(self, url: str) -> None:
+        with pytest.raises(ValueError, match="no base of http URLs"):
+            Settings(publication_url=url)
+
     def test_a_ca_from_the_environment_alone(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

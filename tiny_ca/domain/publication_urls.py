@@ -1,4 +1,4 @@
-"""Where what is published can be found."""
+"""Where what `adapters.inbound.http` publishes can be found."""
 
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.plan import PublicationURLs

@@ -1,0 +1,80 @@
+"""Examples, run as their docstrings say: by their paths, in processes of their own."""
+
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import environ
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def command(name: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, arguments)]
+
+
+def output_of(name: str, *arguments: object, cwd: Path, env: Mapping[str, str] = {}) -> str:
+    """Run an example to its end, and give what it printed."""
+    done = subprocess.run(
+        command(name, *arguments),
+        cwd=cwd,
+        env={**environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@contextmanager
+def started(
+    name: str, *arguments: object, ports: tuple[int, ...], cwd: Path, env: Mapping[str, str] = {}
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start an example that serves, wait until its *ports* are open, and stop it by Ctrl-C."""
+    log = cwd / f"{name}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command(name, *arguments),
+            cwd=cwd,
+            env={**environ, **env},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        for port in ports:
+            wait_for(port, process, log)
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+    said = log.read_text()
+    assert not {"Traceback", "Warning"} & set(said.replace(":", " ").split()), said
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing listens on {port}: {log.read_text()}")
+
+
+def client_context(root: Path, pair: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+    """Trust *root*, and present a certificate with its key."""
+    context = ssl.create_default_context(cafile=root)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    if pair is not None:
+        context.load_cert_chain(*pair)
+    return context
