@@ -1,8 +1,10 @@
-"""Registries as tiny_ca 0.1.1 leaves them, made without it."""
+"""Registries as tiny_ca 0.1.1 leaves them, made without it; and environments with old versions."""
 
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.support import unavailable
 from tiny_ca import CAFileLoader, CertificateFactory, CertType, SerialWithEncoding
 
 # What its ORM emits; `test_moving_from_0_1_1` holds this against the real package.
@@ -202,3 +205,44 @@ def filled_once(
             fill(folder)
             done.touch()
     return folder
+
+
+def run_legacy(python: Path, folder: Path, *arguments: str | Path) -> str:
+    """Run Python in an environment that `install_legacy` made, and give what it printed."""
+    done = subprocess.run(
+        [python, *arguments],
+        cwd=folder,
+        # Whatever leads Python to this project's own tiny_ca is kept away.
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install_legacy(folder: Path, version: str) -> None:
+    """Make an environment with this version of tiny_ca from the package index."""
+    # Without a pip of its own, which would take as long to set up as all the rest.
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", folder],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    # What it imports without saying so: SQLAlchemy 2.1 no longer brings greenlet.
+    undeclared = ("pydantic[email]", "aiosqlite", "aiofiles", "greenlet")
+    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
+    installed = subprocess.run(
+        [*pip, "install", "--quiet", f"tiny_ca=={version}", *undeclared],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if installed.returncode != 0:
+        unavailable(f"pip can't install tiny_ca {version}: {installed.stderr[-300:]}")

@@ -1,10 +1,7 @@
 """A registry and files that the real tiny_ca 0.1.1 made, opened in place."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from cryptography import x509
 
-from tests.integration.legacy import DDL, filled_once, query
-from tests.support import need, run, shared, unavailable
+from tests.integration.legacy import DDL, filled_once, install_legacy, query, run_legacy
+from tests.support import need, run, shared
 from tiny_ca import (
     AsyncCertLifecycleManager,
     AsyncDBHandler,
@@ -56,49 +53,13 @@ COMMON_NAMES = (
 CA_NAME = "My Internal CA"
 
 
-def run_legacy(python: Path, folder: Path, *arguments: str | Path) -> str:
-    done = subprocess.run(
-        [python, *arguments],
-        cwd=folder,
-        # Whatever leads Python to this project's own tiny_ca is kept away.
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def install_legacy(folder: Path) -> None:
-    # Without a pip of its own, which would take as long to set up as all the rest.
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", "--without-pip", folder],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr
-    # What 0.1.1 imports without saying so: SQLAlchemy 2.1 no longer brings greenlet.
-    undeclared = ("pydantic[email]", "aiosqlite", "aiofiles", "greenlet")
-    pip = (sys.executable, "-m", "pip", "--python", folder / "bin" / "python")
-    installed = subprocess.run(
-        [*pip, "install", "--quiet", "tiny_ca==0.1.1", *undeclared],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    if installed.returncode != 0:
-        unavailable(f"pip can't install tiny_ca 0.1.1: {installed.stderr[-300:]}")
-
-
 @pytest.fixture(scope="session")
 def legacy_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with tiny_ca 0.1.1."""
-    return filled_once(tmp_path_factory, "tiny_ca-0.1.1", install_legacy) / "bin" / "python"
+    made = filled_once(
+        tmp_path_factory, "tiny_ca-0.1.1", lambda folder: install_legacy(folder, "0.1.1")
+    )
+    return made / "bin" / "python"
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from cryptography import x509
 from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.issuance import location_of
 from tiny_ca.application.services import Services
+from tiny_ca.application.stored import load_files
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest, StorageError
 from tiny_ca.domain.names import file_name_of
 from tiny_ca.domain.records import CertificateRecord
@@ -60,7 +61,7 @@ def stored_key(services: Services, certificate: x509.Certificate) -> PrivateKey:
     location = location_of(services, record, file_name)
     if location is None:
         raise StorageError("The files of the certificate are not known: pass private_key=.")
-    artefacts = services.storage.load(location)
+    artefacts = load_files(services, record, location)
     if artefacts.certificate != certificate:
         raise StorageError("Later files took the certificate's place: pass private_key=.")
     if artefacts.private_key is None:

@@ -10,6 +10,7 @@ from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.issuance import location_of, new_location
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
+from tiny_ca.application.stored import load_files
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import ErrorLoadCert, FileAlreadyExists, StorageError
 from tiny_ca.domain.lifetime import utc_seconds
@@ -117,7 +118,7 @@ def _add_key(services: Services, known: CertificateRecord, artefacts: Artefacts)
     try:
         services.storage.check_vacant(location)
     except FileAlreadyExists:
-        stored = services.storage.load(location)
+        stored = load_files(services, known, location)
         if stored.private_key is not None:
             return True
         artefacts = replace(artefacts, csr=artefacts.csr or stored.csr)

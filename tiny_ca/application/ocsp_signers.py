@@ -12,6 +12,7 @@ from tiny_ca.application.issuance import location_of, new_location, present, run
 from tiny_ca.application.issue import order
 from tiny_ca.application.query import find, find_all
 from tiny_ca.application.services import Services
+from tiny_ca.application.stored import load_files
 from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import StorageError, TinyCAError
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
@@ -223,7 +224,7 @@ class Signers:
             location = location_of(self._services, record, CA_FILE_NAME)
             if location is None:
                 continue
-            held = self._services.storage.load(location)
+            held = load_files(self._services, record, location)
             if held.private_key is not None:
                 return self._services.crypto.issuer(held.certificate, held.private_key)
         return None

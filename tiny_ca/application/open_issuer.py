@@ -4,6 +4,7 @@ from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.issuance import location_of
 from tiny_ca.application.recover import recover
 from tiny_ca.application.services import Services
+from tiny_ca.application.stored import load_files
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import CertNotFound, StorageError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
@@ -23,11 +24,11 @@ def open_issuer(services: Services, which: str | int | None) -> Issuer:
     record = _by_serial(services, which) if isinstance(which, int) else _find(services, which)
     location = _location(services, record)
     try:
-        artefacts = services.storage.load(location)
+        artefacts = load_files(services, record, location)
     except StorageError:
         # Whoever made it may have committed it, and not published its files yet.
         recover(services)
-        artefacts = services.storage.load(location)
+        artefacts = load_files(services, record, location)
     if artefacts.private_key is None:
         raise StorageError(f"The storage does not hold the private key of {which!r}.")
     return services.crypto.issuer(artefacts.certificate, artefacts.private_key)
