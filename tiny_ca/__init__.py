@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     )
     from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, BaseStorage, LocalStorage
     from tiny_ca.adapters.outbound.system import CertLifetime, SerialWithEncoding
+    from tiny_ca.adapters.outbound.telemetry import (
+        NoObserver,
+        OpenTelemetryObserver,
+        PrometheusObserver,
+    )
     from tiny_ca.application.constraints import NameConstraintsConfig
     from tiny_ca.application.ocsp import OCSPResponder
     from tiny_ca.application.preview import Preview
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
         WeakKey,
     )
     from tiny_ca.domain.events import Event, EventKind
+    from tiny_ca.domain.expiry import ExpiryReport
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.name_rules import NameRules
     from tiny_ca.domain.paths import Conformance
@@ -90,6 +96,11 @@ _HOMES = {
     ),
     "tiny_ca.adapters.outbound.storage": ("AsyncLocalStorage", "BaseStorage", "LocalStorage"),
     "tiny_ca.adapters.outbound.system": ("CertLifetime", "SerialWithEncoding"),
+    "tiny_ca.adapters.outbound.telemetry": (
+        "NoObserver",
+        "OpenTelemetryObserver",
+        "PrometheusObserver",
+    ),
     "tiny_ca.application.constraints": ("NameConstraintsConfig",),
     "tiny_ca.application.preview": ("Preview",),
     "tiny_ca.application.ocsp": ("OCSPResponder",),
@@ -118,6 +129,7 @@ _HOMES = {
         "WeakKey",
     ),
     "tiny_ca.domain.events": ("Event", "EventKind"),
+    "tiny_ca.domain.expiry": ("ExpiryReport",),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.name_rules": ("NameRules",),
     "tiny_ca.domain.paths": ("Conformance",),
@@ -161,6 +173,7 @@ __all__ = [
     "DBNotInitedError",
     "Event",
     "EventKind",
+    "ExpiryReport",
     "ExtendedKeyUsage",
     "FileAlreadyExists",
     "ICALoader",
@@ -176,14 +189,17 @@ __all__ = [
     "MemoryStorage",
     "NameConstraintsConfig",
     "NameRules",
+    "NoObserver",
     "NoRegistry",
     "NoStorage",
     "NotUniqueCertOwner",
     "OCSPResponder",
+    "OpenTelemetryObserver",
     "PkilintLinter",
     "Preview",
     "Profile",
     "ProfileViolation",
+    "PrometheusObserver",
     "PublicationURLs",
     "RegistryError",
     "RestoreReport",

@@ -1,6 +1,7 @@
 """`AsyncCertLifecycleManager`: the methods of `CertLifecycleManager`, awaited."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial, update_wrapper
 from itertools import islice
@@ -24,6 +25,7 @@ from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
 from tiny_ca.ports.issuer import Issuer
 from tiny_ca.ports.linter import Linter
+from tiny_ca.ports.observer import Observer
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
@@ -111,6 +113,7 @@ class AsyncCertLifecycleManager:
         entropy: Entropy | None = None,
         crypto: Crypto | None = None,
         linter: Linter | None = None,
+        observer: Observer | Collection[Observer] | None = None,
         limiter: CapacityLimiter | None = None,
     ) -> None:
         self._limiter = limiter
@@ -125,6 +128,7 @@ class AsyncCertLifecycleManager:
             entropy=entropy,
             crypto=crypto,
             linter=linter,
+            observer=observer,
         )
 
     @classmethod
@@ -194,10 +198,12 @@ class AsyncCertLifecycleManager:
         self, name: str | None = None, *, limit: int | None = None, lease: timedelta = LEASE
     ) -> Delivered:
         """Call async handlers here, and all others in a worker thread."""
-        begin = self._blocking._rounds  # noqa: SLF001
-        rounds = await run_in_worker(self._limiter, begin, name, limit, lease)
-        for one in rounds:
-            await _deliver(self._limiter, one)
+        observing = self._blocking._services.observing  # noqa: SLF001
+        with nullcontext() if observing is None else observing.operation("deliver_events"):
+            begin = self._blocking._rounds  # noqa: SLF001
+            rounds = await run_in_worker(self._limiter, begin, name, limit, lease)
+            for one in rounds:
+                await _deliver(self._limiter, one)
         return Delivered.of(rounds)
 
     update_wrapper(deliver_events, CertLifecycleManager.deliver_events)
@@ -216,6 +222,7 @@ class AsyncCertLifecycleManager:
     delete_certificate = _awaited(CertLifecycleManager.delete_certificate)
     revoke_many = _awaited(CertLifecycleManager.revoke_many)
     verify_chain = _awaited(CertLifecycleManager.verify_chain)
+    measure_expiry = _awaited(CertLifecycleManager.measure_expiry)
     backup = _awaited(CertLifecycleManager.backup)
     restore = _awaited(CertLifecycleManager.restore)
     recover = _awaited(CertLifecycleManager.recover)

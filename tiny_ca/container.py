@@ -1,7 +1,7 @@
 """The composition root: which adapter serves which port, and a CA in one line."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from tiny_ca.adapters.outbound.db import SyncDBHandler
 from tiny_ca.adapters.outbound.lint import PkilintLinter
 from tiny_ca.adapters.outbound.storage import LocalStorage
 from tiny_ca.adapters.outbound.system import SystemClock, SystemEntropy
+from tiny_ca.adapters.outbound.telemetry import OpenTelemetryObserver
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.runner import run_in_worker
 from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
 from tiny_ca.domain.errors import CertNotFound, NotUniqueCertOwner
 from tiny_ca.lifecycle import CertLifecycleManager
+from tiny_ca.ports.observer import Observer
 from tiny_ca.settings import Settings
 
 __all__ = ["Container", "open_async_ca", "open_ca"]
@@ -46,6 +48,10 @@ def _linter(settings: Settings) -> PkilintLinter | None:
     return PkilintLinter(settings.lint, ignore=settings.lint_ignore)
 
 
+def _observer(settings: Settings) -> OpenTelemetryObserver | None:
+    return OpenTelemetryObserver() if settings.opentelemetry else None
+
+
 class Container(containers.DeclarativeContainer):
     """One certificate authority's adapters; any of them gives way to `override`.
 
@@ -59,6 +65,7 @@ class Container(containers.DeclarativeContainer):
     storage = providers.ThreadSafeSingleton(_storage, settings)
     registry = providers.ThreadSafeSingleton(_registry, settings)
     linter = providers.ThreadSafeSingleton(_linter, settings)
+    observer = providers.ThreadSafeSingleton(_observer, settings)
     manager = providers.ThreadSafeSingleton(
         CertLifecycleManager,
         storage=storage,
@@ -69,6 +76,7 @@ class Container(containers.DeclarativeContainer):
         entropy=entropy,
         crypto=crypto,
         linter=linter,
+        observer=observer,
     )
     async_manager = providers.ThreadSafeSingleton(AsyncCertLifecycleManager.wrapping, manager)
 
@@ -78,18 +86,22 @@ def open_ca(
     base_folder: str | Path | None = None,
     *,
     container: Container | None = None,
+    observer: Observer | Collection[Observer] | None = None,
     **settings: Any,
 ) -> Iterator[CertLifecycleManager]:
     """Open a certificate authority: the one in *base_folder*, created if there is none.
 
     *settings* are the fields of `Settings`; with *container*, its adapters serve instead,
-    and its settings.  The CA named by `common_name` is loaded, or created when the registry
-    has no valid one of that name; of several processes that do so at once, one creates it.
+    and its settings.  *observer*, or each of several, sees every operation.  The CA named by
+    `common_name` is loaded, or created when the registry has no valid one of that name; of
+    several processes that do so at once, one creates it.
     Closes the registry's connections at the end.  Raises `pydantic.ValidationError` for the
     settings, `CertNotFound` when there is no CA and no name to create one by, and what
     `CertLifecycleManager` raises.
     """
     container = container or _container(base_folder, settings)
+    if observer is not None:
+        container.observer.override(observer)
     manager: CertLifecycleManager = container.manager()
     with manager:
         _attach_ca(manager, container.settings())
@@ -101,12 +113,15 @@ async def open_async_ca(
     base_folder: str | Path | None = None,
     *,
     container: Container | None = None,
+    observer: Observer | Collection[Observer] | None = None,
     **settings: Any,
 ) -> AsyncIterator[AsyncCertLifecycleManager]:
     """Open a certificate authority as `open_ca` does, without blocking the event loop."""
 
     def attach() -> AsyncCertLifecycleManager:
         chosen = container or _container(base_folder, settings)
+        if observer is not None:
+            chosen.observer.override(observer)
         _attach_ca(chosen.manager(), chosen.settings())
         manager: AsyncCertLifecycleManager = chosen.async_manager()
         return manager

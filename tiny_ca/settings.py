@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     `notice`, `warning`, `error` or `fatal`; `None`: it is not asked."""
     lint_ignore: tuple[str, ...] = ()
     """Codes of findings that do not."""
+    opentelemetry: bool = False
+    """Whether operations make spans and metrics by OpenTelemetry's global providers."""
     profiles: dict[str, ProfileConfig] = {}
     """Kinds of certificates by name, beside the built-in ones or in their place."""
 

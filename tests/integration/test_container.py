@@ -33,6 +33,7 @@ from tiny_ca.ports.clock import Clock
 from tiny_ca.ports.crypto import Crypto
 from tiny_ca.ports.entropy import Entropy
 from tiny_ca.ports.linter import Linter
+from tiny_ca.ports.observer import Observer
 from tiny_ca.ports.registry import Registry
 from tiny_ca.ports.storage import Storage
 
@@ -66,13 +67,16 @@ class RememberingEntropy(SeededEntropy):
 class TestContainer:
     def test_builds_every_provider(self, tmp_path: Path) -> None:
         """A misspelt argument in it would show nowhere else."""
-        container = Container(settings=Settings(base_folder=tmp_path / "pki", lint="warning"))
+        container = Container(
+            settings=Settings(base_folder=tmp_path / "pki", lint="warning", opentelemetry=True)
+        )
         expected = {
             "settings": Settings,
             "clock": Clock,
             "entropy": Entropy,
             "crypto": Crypto,
             "linter": Linter,
+            "observer": Observer,
             "storage": Storage,
             "registry": Registry,
             "manager": CertLifecycleManager,

@@ -96,7 +96,8 @@ library = [logger for name, logger in logging.root.manager.loggerDict.items()
            if name.startswith("tiny_ca") and isinstance(logger, logging.Logger)]
 assert library, "the logger is called tiny_ca"
 assert not logging.root.handlers
-assert all(not logger.handlers and logger.level == logging.NOTSET for logger in library)
+assert all(logger.level == logging.NOTSET for logger in library)
+assert all(type(one) is logging.NullHandler for logger in library for one in logger.handlers)
 assert threading.active_count() == 1
 """
     done = _python(code, tmp_path)

@@ -1,4 +1,6 @@
-"""What an issuer may issue: its own limits and those of the CAs above it."""
+"""What an issuer is called, and may issue: its own limits and those of the CAs above it."""
+
+from cryptography import x509
 
 from tiny_ca.application.chain import chain_of, check_on_record
 from tiny_ca.application.services import Services
@@ -7,7 +9,7 @@ from tiny_ca.domain.requests import Authority
 from tiny_ca.ports.constraints import distinguished_name, name_constraints_of, path_length_of
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["authority_of"]
+__all__ = ["authority_of", "display_name"]
 
 
 def authority_of(services: Services, issuer: Issuer) -> Authority:
@@ -32,3 +34,16 @@ def authority_of(services: Services, issuer: Issuer) -> Authority:
         ),
         name=distinguished_name(ca.subject),
     )
+
+
+def display_name(name: x509.Name) -> str:
+    """Give what a CA is called whose name may have no common name."""
+    for oid in (
+        x509.NameOID.COMMON_NAME,
+        x509.NameOID.ORGANIZATIONAL_UNIT_NAME,
+        x509.NameOID.ORGANIZATION_NAME,
+    ):
+        for attribute in name.get_attributes_for_oid(oid):
+            if isinstance(attribute.value, str) and attribute.value.strip():
+                return attribute.value
+    return name.rfc4514_string()[:64] or "a CA without a name"

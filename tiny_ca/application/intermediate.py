@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from cryptography import x509
 
+from tiny_ca.application.authority import display_name
 from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.issuance import Order, Outcome, new_location, run_issuance
 from tiny_ca.application.issue import carry_out, order
@@ -149,7 +150,7 @@ def order_cross(
         lifetime = (not_after or certificate.not_valid_after_utc) - valid_from
     request = ca_request(
         services,
-        _display_name(certificate.subject),
+        display_name(certificate.subject),
         services.crypto.key_spec(public_key),
         lifetime,
         valid_from,
@@ -167,16 +168,3 @@ def order_cross(
         subject=certificate.subject,
     )
     return replace(wanted, public_key=public_key)
-
-
-def _display_name(name: x509.Name) -> str:
-    """Give what the registry calls a CA whose name may have no common name."""
-    for oid in (
-        x509.NameOID.COMMON_NAME,
-        x509.NameOID.ORGANIZATIONAL_UNIT_NAME,
-        x509.NameOID.ORGANIZATION_NAME,
-    ):
-        for attribute in name.get_attributes_for_oid(oid):
-            if isinstance(attribute.value, str) and attribute.value.strip():
-                return attribute.value
-    return name.rfc4514_string()[:64] or "a CA without a name"

@@ -21,6 +21,7 @@ from tiny_ca.domain.errors import (
 from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.plan import CertificatePlan
 from tiny_ca.domain.records import CertificateRecord, Location, Reservation, RetryKey
+from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.storage import Artefacts
@@ -35,6 +36,7 @@ __all__ = [
     "present",
     "publish",
     "run_issuance",
+    "tell_of_issue",
     "undo",
 ]
 
@@ -135,6 +137,7 @@ def run_issuance(services: Services, orders: Sequence[Order]) -> list[Outcome]:
     except BaseException as error:
         undo(services, [one.reservation for one in prepared], prepared, error)
         raise
+    tell_of_issue(services, [one.reservation for one in prepared])
     return [publish(services, one) for one in prepared]
 
 
@@ -179,6 +182,16 @@ def _known_public_key(order: Order) -> Any:
         # Linters tell a root by its own signature, and this key signs no drafts.
         return None
     return order.public_key if order.key is None else order.key.public_key()
+
+
+def tell_of_issue(services: Services, committed: Sequence[Reservation]) -> None:
+    """Tell the observer of certificates that are valid now, and of those in whose place."""
+    if services.observing is None:
+        return
+    for one in committed:
+        services.observing.issued(one.issuer_id, one.profile)
+    superseded = sum(one.predecessor is not None and one.supersedes for one in committed)
+    services.observing.revoked(CRLReason.SUPERSEDED, superseded)
 
 
 def publish(services: Services, prepared: Prepared) -> Outcome:

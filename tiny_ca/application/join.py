@@ -7,7 +7,7 @@ from typing import Self
 
 from cryptography import x509
 
-from tiny_ca.application.issuance import Prepared, prepare, publish
+from tiny_ca.application.issuance import Prepared, prepare, publish, tell_of_issue
 from tiny_ca.application.issue import order_leaf
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.runner import run_in_worker
@@ -58,6 +58,8 @@ class PreparedCertificate:
         services, reservation = self._services, self._prepared.reservation
         record = services.registry.get_by_serial(self.serial_number)
         if record is not None and record.certificate_pem is not None:
+            if not self._is_issued:
+                tell_of_issue(services, [reservation])
             publish(services, self._prepared)
             self._is_issued = True
         else:

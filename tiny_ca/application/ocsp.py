@@ -1,6 +1,7 @@
 """Answer OCSP requests: octets in, octets out."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from tiny_ca.application.ocsp_signers import IssuerTable, OwnIssuer, Signers
@@ -64,16 +65,26 @@ class OCSPResponder:
 
     def reply(self, request_der: bytes) -> OCSPReply:
         """Give the response as `respond` does, and how long it may be kept."""
+        observing = self._services.observing
+        if observing is None:
+            return self._attempt(request_der)[0]
+        running = observing.begin("ocsp_reply")
+        reply, error = self._attempt(request_der)
+        running.end(error)
+        return reply
+
+    def _attempt(self, request_der: bytes) -> tuple[OCSPReply, Exception | None]:
+        """Give the response, and why it is an error if the request was not to blame."""
         try:
-            return self._reply(request_der)
+            return self._reply(request_der), None
         except MalformedDER:
-            return self._error(ResponseStatus.MALFORMED_REQUEST)
+            return self._error(ResponseStatus.MALFORMED_REQUEST), None
         except (RegistryError, StorageError) as error:
             self._report(error)
-            return self._error(ResponseStatus.TRY_LATER)
+            return self._error(ResponseStatus.TRY_LATER), error
         except Exception as error:  # noqa: BLE001  # §2.3: internalError is for whatever it is
             self._report(error)
-            return self._error(ResponseStatus.INTERNAL_ERROR)
+            return self._error(ResponseStatus.INTERNAL_ERROR), error
 
     def _error(self, status: ResponseStatus) -> OCSPReply:
         return OCSPReply(self._codec.error(status))
@@ -152,10 +163,12 @@ class OCSPResponder:
         if digest not in {"sha1", "sha256"}:
             raise InvalidRequest(f"certIDs are made with sha1 or sha256, not {digest!r}.")
         left = self._times.validity / 2 if fresh_for is None else fresh_for
-        return sum(
-            self._presign_for(self._store, issuer_id, digest, left)
-            for issuer_id in sorted(self._issuers.all_ids())
-        )
+        observing = self._services.observing
+        with nullcontext() if observing is None else observing.operation("ocsp_presign"):
+            return sum(
+                self._presign_for(self._store, issuer_id, digest, left)
+                for issuer_id in sorted(self._issuers.all_ids())
+            )
 
     def _presign_for(
         self, store: ResponseStore, issuer_id: str, digest: str, left: timedelta

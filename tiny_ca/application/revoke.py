@@ -33,11 +33,14 @@ def revoke(
     now, registry = utc_seconds(services.clock.now()), services.registry
     since = None if invalidity_date is None else utc_seconds(invalidity_date)
     try:
-        return registry.revoke(serial_number, reason, now, within, since)
+        is_revoked = registry.revoke(serial_number, reason, now, within, since)
     except AmbiguousSerialNumber:
         if issuer is None:
             raise
-        return registry.revoke(serial_number, reason, now, within, since, issuer.issuer_id)
+        is_revoked = registry.revoke(serial_number, reason, now, within, since, issuer.issuer_id)
+    if is_revoked and services.observing is not None:
+        services.observing.revoked(reason, 1)
+    return is_revoked
 
 
 def release(services: Services, serial_number: int, issuer: Issuer | None = None) -> bool:
@@ -99,5 +102,7 @@ def _batches(
     after: int | None = 0
     while after is not None:
         batch = services.registry.revoke_many(wanted, reason, now, AT_ONCE, after, dry_run=dry_run)
+        if not dry_run and services.observing is not None:
+            services.observing.revoked(reason, len(batch.revoked))
         yield batch
         after = batch.following

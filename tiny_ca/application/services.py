@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tiny_ca.application.observing import Observing
 from tiny_ca.domain.built_in_profiles import BUILT_IN_PROFILES
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.plan import PublicationURLs
@@ -48,3 +49,5 @@ class Services:
     policy: Policy = Policy()
     linter: Linter | None = None
     """Looks at what is about to be signed."""
+    observing: Observing | None = None
+    """Whoever sees what is done."""

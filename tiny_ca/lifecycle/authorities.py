@@ -23,6 +23,7 @@ from tiny_ca.application.requests import CAConfig
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer, is_self_issued
 
@@ -63,7 +64,7 @@ class Authorities(Face):
         )
         certificate, key = outcome.artefacts.certificate, present(outcome.artefacts.private_key)
         self.factory = services.crypto.issuer(certificate, key)
-        self._log("Created CA", certificate)
+        self._log("ca_created", "Created CA", certificate)
         return outcome.paths[".pem"], outcome.paths[".key"]
 
     def open_ca(self, common_name: str | None = None) -> None:
@@ -142,7 +143,7 @@ class Authorities(Face):
                 retry_key=retry_key,
             ),
         )
-        self._log("Issued CA", outcome.artefacts.certificate)
+        self._log("ca_issued", "Issued CA", outcome.artefacts.certificate)
         return outcome.artefacts.certificate, present(outcome.artefacts.private_key)
 
     def cross_sign_ca(
@@ -169,7 +170,7 @@ class Authorities(Face):
             name_constraints=None if name_constraints is None else name_constraints.planned,
             folder=cert_path,
         )
-        self._log("Cross-signed", outcome.artefacts.certificate)
+        self._log("ca_cross_signed", "Cross-signed", outcome.artefacts.certificate)
         return outcome.artefacts.certificate
 
     def rollover_ca(self, config: CAConfig) -> rollover.Rollover:
@@ -194,7 +195,7 @@ class Authorities(Face):
             result.outcome.artefacts.private_key,
         )
         self.factory = services.crypto.issuer(certificate, present(key))
-        self._log("Rolled over to", certificate)
+        self._log("ca_rolled_over", "Rolled over to", certificate)
         return result
 
     def request_ca(self, config: CAConfig) -> x509.CertificateSigningRequest:
@@ -204,7 +205,10 @@ class Authorities(Face):
         and key: what else holds, the other CA decides.
         """
         csr = import_ca.request_ca(self._ready(), config)
-        self._logger.info("Requested the CA %s", csr.subject.rfc4514_string())
+        subject = csr.subject.rfc4514_string()
+        self._logger.info(
+            "Requested the CA %s", subject, extra=fields("ca_requested", subject=subject)
+        )
         return csr
 
     def import_ca(
@@ -227,4 +231,4 @@ class Authorities(Face):
         )
         if issuer is not None:
             self.factory = issuer
-        self._log("Imported", cert)
+        self._log("ca_imported", "Imported", cert)

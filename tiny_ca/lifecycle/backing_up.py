@@ -11,6 +11,7 @@ from tiny_ca.application import backup, restore
 from tiny_ca.domain.backup import BackupManifest, RestoreReport
 from tiny_ca.domain.errors import DBNotInitedError
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 
 __all__ = ["BackingUp"]
 
@@ -33,11 +34,17 @@ class BackingUp(Face):
             version=tiny_ca.__version__,
             is_overwrite=is_overwrite,
         )
-        self._logger.info("Backed up %d certificates to %s", manifest.certificates, path)
+        self._logger.info(
+            "Backed up %d certificates to %s",
+            manifest.certificates,
+            path,
+            extra=fields("backed_up", count=manifest.certificates, path=str(path)),
+        )
         if manifest.without_files:
             self._logger.warning(
                 "%d valid certificates have no files in the storage, nor in the backup",
                 manifest.without_files,
+                extra=fields("backup_without_files", count=manifest.without_files),
             )
         return manifest
 
@@ -72,6 +79,12 @@ class BackingUp(Face):
                 one.was.value,
                 one.reason.value,
                 one.entry.revocation_date.isoformat(),
+                extra=fields(
+                    "revoked_again", serial_number=one.serial_number, reason=one.reason.value
+                ),
             )
-        self._logger.info("Restored %d certificates", report.manifest.certificates)
+        restored = report.manifest.certificates
+        self._logger.info(
+            "Restored %d certificates", restored, extra=fields("restored", count=restored)
+        )
         return report

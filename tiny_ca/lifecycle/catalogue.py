@@ -17,6 +17,7 @@ from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 
 __all__ = ["Catalogue"]
 
@@ -108,7 +109,9 @@ class Catalogue(Face):
         name up.  No answer depends on it: an expired certificate is so by itself.
         """
         count = query.mark_expired(self._with_registry())
-        self._logger.info("Marked %d certificates as expired", count)
+        self._logger.info(
+            "Marked %d certificates as expired", count, extra=fields("expired", count=count)
+        )
         return count
 
     def delete_certificate(self, serial: int, cert_path: str | Path | None = None) -> bool:
@@ -122,7 +125,12 @@ class Catalogue(Face):
         """
         folder = None if cert_path is None else Path(cert_path).as_posix()
         is_deleted = delete.delete(self._with_registry(), serial, folder)
-        self._logger.info("Deleted %s: %s", serial, is_deleted)
+        self._logger.info(
+            "Deleted %s: %s",
+            serial,
+            is_deleted,
+            extra=fields("deleted", serial_number=serial, found=is_deleted),
+        )
         return is_deleted
 
     def revoke_many(
@@ -160,7 +168,13 @@ class Catalogue(Face):
             self._with_registry(), serials, wanted, CRLReason(reason.value), dry_run=dry_run
         )
         if not dry_run:
-            self._logger.info("Revoked %d (%s)", len(report.revoked), reason.value)
+            count = len(report.revoked)
+            self._logger.info(
+                "Revoked %d (%s)",
+                count,
+                reason.value,
+                extra=fields("revoked_many", count=count, reason=reason.value),
+            )
         return report
 
 

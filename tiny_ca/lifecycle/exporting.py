@@ -10,6 +10,7 @@ from tiny_ca.adapters.outbound.crypto import CryptographyBundles, CryptographyIn
 from tiny_ca.application import chain as chains
 from tiny_ca.application import export, import_ca
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 from tiny_ca.ports.bundles import Bundles
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.inspector import CertificateDetails, Inspector
@@ -46,7 +47,7 @@ class Exporting(Face):
         )
         if issuer is not None:
             self.factory = issuer
-        self._log("Imported", bundle.certificate)
+        self._log("ca_imported", "Imported", bundle.certificate)
 
     def inspect_certificate(self, cert: x509.Certificate | bytes | str) -> CertificateDetails:
         """Give what a certificate says, of this CA or another: an object, PEM, or DER.
@@ -82,14 +83,14 @@ class Exporting(Face):
         issued it.
         """
         protection = export.protection_of(password, encrypted=encrypted, compatible=compatible)
-        path = self.get_cert_chain(cert) if chain is None else chain
+        path = self._chain(cert) if chain is None else chain
         if private_key is None:
             private_key = export.stored_key(self._with_registry(), cert)
         bundle = export.export_pkcs12(self._bundles, path, private_key, name, protection)
         self._logger.info(
             "Exported PKCS #12%s",
             "" if protection else " in the clear",
-            extra={"serial_number": f"{cert.serial_number:x}"},
+            extra=fields("exported", serial_number=cert.serial_number, encrypted=bool(protection)),
         )
         return bundle
 
@@ -98,16 +99,14 @@ class Exporting(Face):
 
         Raises `ValidationCertError` if no CA on record issued it.
         """
-        return export.export_fullchain(
-            self._bundles, self.get_cert_chain(cert), with_root=with_root
-        )
+        return export.export_fullchain(self._bundles, self._chain(cert), with_root=with_root)
 
     def export_pkcs7(self, cert: x509.Certificate, *, as_der: bool = False) -> bytes:
         """Give a certs-only PKCS #7 (`.p7b`) of a certificate and its chain, root included.
 
         PEM, or DER with *as_der*.  Raises as `export_fullchain` does.
         """
-        return export.export_pkcs7(self._bundles, self.get_cert_chain(cert), as_der=as_der)
+        return export.export_pkcs7(self._bundles, self._chain(cert), as_der=as_der)
 
     def export_java_truststore(
         self,
@@ -132,6 +131,9 @@ class Exporting(Face):
         As far as the CAs are on record, this manager's own included.  Raises
         `ValidationCertError` when none of them issued it, `ErrorLoadCert` if it is malformed.
         """
+        return self._chain(cert)
+
+    def _chain(self, cert: x509.Certificate) -> list[x509.Certificate]:
         self._services.crypto.check_readable(cert)
         known = [] if self._factory is None else [self._factory.certificate]
         return chains.chain_of(self._ready(), cert, *known)

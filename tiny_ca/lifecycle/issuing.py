@@ -57,7 +57,7 @@ class Issuing(Face):
                 retry_key=retry_key,
             ),
         )
-        return self._issued("Issued", outcome.artefacts)
+        return self._issued("issued", "Issued", outcome.artefacts)
 
     def issue_many(
         self,
@@ -81,7 +81,7 @@ class Issuing(Face):
                 services, issuer, configs, cert_path, retry_keys=retry_keys
             ),
         )
-        return [self._issued("Issued", outcome.artefacts) for outcome in outcomes]
+        return [self._issued("issued", "Issued", outcome.artefacts) for outcome in outcomes]
 
     def rotate_certificate(
         self, serial: int, config: ClientConfig, *, idempotency_key: str | None = None
@@ -99,7 +99,9 @@ class Issuing(Face):
             ("rotate", issuer.issuer_id, serial, config.fingerprint()),
             lambda retry_key: rotate.rotate(services, issuer, serial, config, retry_key=retry_key),
         )
-        return self._issued(f"Rotated {serial} to", outcome.artefacts)
+        return self._issued(
+            "rotated", f"Rotated {serial} to", outcome.artefacts, predecessor=serial
+        )
 
     def renew_certificate(
         self,
@@ -133,7 +135,12 @@ class Issuing(Face):
             ),
             needs_key=False,
         )
-        self._log(f"Renewed {serial} as", outcome.artefacts.certificate)
+        self._log(
+            "renewed",
+            f"Renewed {serial} as",
+            outcome.artefacts.certificate,
+            predecessor=serial,
+        )
         return outcome.artefacts.certificate
 
     def sign_csr(
@@ -185,7 +192,7 @@ class Issuing(Face):
             ),
             needs_key=False,
         )
-        self._log("Signed the request of", outcome.artefacts.certificate)
+        self._log("csr_signed", "Signed the request of", outcome.artefacts.certificate)
         return outcome.artefacts.certificate
 
     def sign_many_csrs(
@@ -254,7 +261,7 @@ class Issuing(Face):
             lifetime=days_valid,
             valid_from=valid_from,
         )
-        self._log("Co-signed", outcome.artefacts.certificate)
+        self._log("cosigned", "Co-signed", outcome.artefacts.certificate)
         return outcome.artefacts.certificate
 
     def plan(self, config: ClientConfig) -> Preview:
@@ -282,6 +289,8 @@ class Issuing(Face):
         """
         return join.prepare_leaf(self._with_registry(), self._issuer(), config, cert_path, uuid_str)
 
-    def _issued(self, what: str, artefacts: Artefacts) -> Issued:
-        self._log(what, artefacts.certificate)
+    def _issued(
+        self, event: str, what: str, artefacts: Artefacts, *, predecessor: int | None = None
+    ) -> Issued:
+        self._log(event, what, artefacts.certificate, predecessor=predecessor)
         return artefacts.certificate, present(artefacts.private_key), present(artefacts.csr)

@@ -6,6 +6,7 @@ from tiny_ca.lifecycle.backing_up import BackingUp
 from tiny_ca.lifecycle.catalogue import Catalogue
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issuing import Issuing
+from tiny_ca.lifecycle.measuring import Measuring
 from tiny_ca.lifecycle.publishing import Publishing
 from tiny_ca.lifecycle.revoking import Revoking
 from tiny_ca.lifecycle.telling import Telling
@@ -24,6 +25,7 @@ class CertLifecycleManager(
     Catalogue,
     Exporting,
     Telling,
+    Measuring,
     BackingUp,
 ):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
@@ -32,9 +34,10 @@ class CertLifecycleManager(
     one, what needs it raises `DBNotInitedError`.  *factory* is the CA that signs; it is set by
     `create_self_signed_ca`, or by hand.  *urls* go into the certificates that are issued;
     *profiles* are kinds of certificates beside the built-in ones, or in their place.  *linter*
-    looks at each certificate before it is signed.
+    looks at each certificate before it is signed.  *observer*, or each of several, sees
+    every operation.
     *clock*, *entropy* and *crypto* are the system's unless given.  Raises `TypeError` for a
-    *storage*, *db_handler* or *linter* that is none.
+    *storage*, *db_handler*, *linter* or *observer* that is none.
 
     Thread-safe.  What an earlier process left unfinished is recovered before the first
     operation.  Every operation raises `TinyCAError`s alone for what goes wrong outside.

@@ -14,6 +14,7 @@ from tiny_ca.domain.crl import CRLScope
 from tiny_ca.domain.ocsp import ResponseTimes
 from tiny_ca.domain.records import CRLStamp
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 
 __all__ = ["Publishing"]
 
@@ -37,7 +38,7 @@ class Publishing(Face):
             lambda: self._factory,
             times=ResponseTimes(validity),
             is_delegated=delegated,
-            report=lambda error: self._logger.error("OCSP: %s", error, exc_info=error),
+            report=self._report_ocsp,
         )
 
     def publish_due(
@@ -57,7 +58,7 @@ class Publishing(Face):
         schedule = Schedule(valid_for, delta_valid_for, ahead)
         published = publish_due(self._with_registry(), self._issuer(), schedule)
         for one in published:
-            self._logger.info("Published %s of %d", one.scope.name, one.count)
+            self._log_crl(one)
         return published
 
     def crl_stamps(self) -> dict[str, CRLStamp | None]:
@@ -79,3 +80,6 @@ class Publishing(Face):
     def issuer_certificate(self, issuer_id: str) -> x509.Certificate | None:
         """Give the certificate of the CA with this id; `None`: it is not on record."""
         return publications.issuer_certificate(self._with_registry(), issuer_id, self._factory)
+
+    def _report_ocsp(self, error: Exception) -> None:
+        self._logger.error("OCSP: %s", error, exc_info=error, extra=fields("ocsp_failed"))

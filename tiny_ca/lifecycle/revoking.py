@@ -10,6 +10,7 @@ from tiny_ca.application.publish_crl import PublishedCRL
 from tiny_ca.domain.crl import CRLScope, Shard
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 
 __all__ = ["Revoking"]
 
@@ -42,7 +43,13 @@ class Revoking(Face):
             self._factory,
             invalidity_date,
         )
-        self._logger.info("Revoked %s (%s): %s", serial, reason.value, is_revoked)
+        self._logger.info(
+            "Revoked %s (%s): %s",
+            serial,
+            reason.value,
+            is_revoked,
+            extra=fields("revoked", serial_number=serial, reason=reason.value, found=is_revoked),
+        )
         return is_revoked
 
     def release_certificate(self, serial: int) -> bool:
@@ -50,7 +57,14 @@ class Revoking(Face):
 
         False: the registry does not know it.  Raises `NotOnHold` if it is not on hold.
         """
-        return revoke.release(self._with_registry(), serial, self._factory)
+        is_released = revoke.release(self._with_registry(), serial, self._factory)
+        self._logger.info(
+            "Released %s: %s",
+            serial,
+            is_released,
+            extra=fields("released", serial_number=serial, found=is_released),
+        )
+        return is_released
 
     def generate_crl(self, days_valid: int = 1) -> x509.CertificateRevocationList:
         """Sign a CRL of this CA, 1 or more days valid, and put it into `crl.pem` and `crl.der`.
@@ -59,7 +73,7 @@ class Revoking(Face):
         and `RegistryError` when a newer CRL was published meanwhile.
         """
         # timedelta itself refuses what is past any calendar, with an error that is not ours.
-        published = self.publish_crl(timedelta(days=max(0, min(days_valid, 10**7))))
+        published = self._publish_crl(timedelta(days=max(0, min(days_valid, 10**7))))
         return x509.load_der_x509_crl(bytes(published.data))
 
     def verify_crl(self, crl: x509.CertificateRevocationList | bytes | memoryview) -> None:
@@ -87,11 +101,16 @@ class Revoking(Face):
         before it replaces the former one.  Raises as `generate_crl` does, and `InvalidRequest`
         for a shard that there is not, or a delta CRL without a complete one.
         """
+        return self._publish_crl(valid_for, shard, is_delta=is_delta)
+
+    def _publish_crl(
+        self, valid_for: timedelta, shard: int | None = None, *, is_delta: bool = False
+    ) -> PublishedCRL:
         services, issuer = self._with_registry(), self._issuer()
         urls = services.policy.urls.of_issuer(issuer.issuer_id)
         part = None if shard is None else Shard(shard, urls.crl_shards)
         published = publish_crl.publish_crl(
             services, issuer, valid_for, scope=CRLScope(part, is_delta), urls=urls
         )
-        self._logger.info("Published %s of %d", published.scope.name, published.count)
+        self._log_crl(published)
         return published

@@ -7,6 +7,7 @@ from tiny_ca.application.events import LEASE, Delivered, Handler, Round
 from tiny_ca.domain.errors import UnknownSubscriber
 from tiny_ca.domain.events import Event
 from tiny_ca.lifecycle.base import Face
+from tiny_ca.lifecycle.logs import fields
 
 __all__ = ["Telling"]
 
@@ -81,9 +82,18 @@ class Telling(Face):
 
     def _report_failure(self, subscriber: str, event: Event, error: Exception) -> None:
         self._logger.warning(
-            "%s failed at event %s (%s)", subscriber, event.id, event.kind, exc_info=error
+            "%s failed at event %s (%s)",
+            subscriber,
+            event.id,
+            event.kind,
+            exc_info=error,
+            extra=fields("handler_failed", subscriber=subscriber, event_id=event.id),
         )
 
     def _drop(self, name: str) -> None:
         self._handlers.pop(name, None)
-        self._logger.warning("%s was unsubscribed elsewhere: its handler is dropped.", name)
+        self._logger.warning(
+            "%s was unsubscribed elsewhere: its handler is dropped.",
+            name,
+            extra=fields("handler_dropped", subscriber=name),
+        )

@@ -27,6 +27,7 @@ pytest.register_assert_rewrite(
             "deliveries",
             "deletions",
             "issuer",
+            "observer",
             "outbox",
             "ocsp",
             "registry",
@@ -43,6 +44,7 @@ pytest.register_assert_rewrite(
 from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract  # noqa: E402
 from tiny_ca.testing.crypto import CryptoContract  # noqa: E402
 from tiny_ca.testing.issuer import IssuerContract  # noqa: E402
+from tiny_ca.testing.observer import ObserverContract, Seen  # noqa: E402
 from tiny_ca.testing.ocsp import ResponseStoreContract  # noqa: E402
 from tiny_ca.testing.outbox import OutboxContract  # noqa: E402
 from tiny_ca.testing.registry import RegistryContract  # noqa: E402
@@ -55,10 +57,12 @@ __all__ = [
     "CryptoContract",
     "EntropyContract",
     "IssuerContract",
+    "ObserverContract",
     "OutboxContract",
     "RegistryContract",
     "RegistryMachine",
     "RegistryModel",
     "ResponseStoreContract",
+    "Seen",
     "StorageContract",
 ]

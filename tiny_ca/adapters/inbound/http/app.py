@@ -50,7 +50,7 @@ def create_app(
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
-    _logger.error("HTTP: %s", error, exc_info=error)
+    _logger.error("HTTP: %s", error, exc_info=error, extra={"event": "http_failed"})
     return PlainTextResponse("Try again later.", 503, {**NO_STORE, "Retry-After": "60"})
 
 

@@ -152,7 +152,11 @@ class CertificateFactory:
         )
         plan = plan_root(request, _now(), secrets.randbits(RANDOM_BITS))
         key = generate_private_key(plan.key)
-        (logger or getLogger("tiny_ca")).info("Made the root %r", common_name)
+        (logger or getLogger("tiny_ca")).info(
+            "Made the root %r",
+            common_name,
+            extra={"event": "root_made", "serial_number": f"{plan.serial_number:x}"},
+        )
         return sign_certificate(plan, key.public_key(), key, None, None), key
 
     def issue_certificate(
@@ -205,7 +209,12 @@ class CertificateFactory:
         )
         key = generate_private_key(plan.key)
         csr = sign_request(plan.subject, key)
-        self._logger.info("Signed %#x for %r, unrecorded", plan.serial_number, common_name)
+        self._logger.info(
+            "Signed %#x for %r, unrecorded",
+            plan.serial_number,
+            common_name,
+            extra={"event": "signed_unrecorded", "serial_number": f"{plan.serial_number:x}"},
+        )
         return self.sign_certificate(plan, key.public_key()), key, csr
 
     def build_crl(

@@ -164,7 +164,11 @@ class CAFileLoader:
             certificate_source=certificate_path,
             key_source=key_path,
         )
-        (logger or getLogger("tiny_ca")).info("CA loaded from %s", certificate_path)
+        (logger or getLogger("tiny_ca")).info(
+            "CA loaded from %s",
+            certificate_path,
+            extra={"event": "ca_loaded", "path": str(certificate_path)},
+        )
 
     @property
     def ca_cert(self) -> x509.Certificate:

@@ -140,7 +140,7 @@ class AsyncDBHandler(BaseDB):
         try:
             await _in_thread(self.blocking.register, cert, uuid, key_type, datetime.now(UTC))
         except (SerialNumberCollision, NotUniqueCertOwner) as error:
-            self._logger.warning("Not registered: %s", error)
+            self._logger.warning("Not registered: %s", error, extra={"event": "not_registered"})
             return False
         return True
 

@@ -104,7 +104,7 @@ class SyncDBHandler(SQLRegistry, BaseDB):
         try:
             self.register(cert, uuid, key_type, datetime.now(UTC))
         except (SerialNumberCollision, NotUniqueCertOwner) as error:
-            self._logger.warning("Not registered: %s", error)
+            self._logger.warning("Not registered: %s", error, extra={"event": "not_registered"})
             return False
         return True
 

@@ -250,7 +250,7 @@ class LocalStorage(LocalFolders, BaseStorage):
             make_folders(staged.parent)
             write_new(staged, data)
             move_into_place(staged, path)
-        self._logger.debug("Saved %s", path)
+        self._logger.debug("Saved %s", path, extra={"event": "file_saved", "path": str(path)})
         return path, uuid
 
     def delete_certificate_folder(self, uuid_str: str, cert_path: str | Path | None = None) -> bool:
@@ -264,7 +264,8 @@ class LocalStorage(LocalFolders, BaseStorage):
             return True
         with storage_errors("Deleting files"):
             self._withdraw(target)
-        self._logger.info("Deleted %s", target)
+        extra = {"event": "folder_deleted", "path": str(target)}
+        self._logger.info("Deleted %s", target, extra=extra)
         return True
 
     def _within(self, cert_path: str | Path | None, uuid: str | None) -> Path:
