@@ -137,6 +137,9 @@ class Everything:
         self.kept(key)
         ca.renew_certificate(self.cert.serial_number)
         ca.sign_csr(csr, "server", common_name="e.internal")
+        _, key, other = in_memory().issue_certificate(leaf("g.internal"))
+        self.kept(key)
+        ca.sign_many_csrs([other])
         with ca.prepare_certificate(leaf("f.internal")) as prepared:
             engine = create_engine(f"sqlite:///{self.folder / 'one.db'}")
             with engine.begin() as connection:

@@ -236,7 +236,7 @@ class Issuing(Face):
         )
         certificates = [outcome.artefacts.certificate for outcome in outcomes]
         for certificate in certificates:
-            self._log("Signed the request of", certificate)
+            self._log("csr_signed", "Signed the request of", certificate)
         return certificates
 
     def cosign_certificate(
