@@ -120,7 +120,10 @@ def carry_out_all(
     """Issue certificates in nobody's place, all or none."""
     return run_issuance(
         services,
-        [replace(each, retry_key=key) for each, key in zip(orders, retry_keys, strict=True)],
+        [
+            each if key is None else replace(each, retry_key=key)
+            for each, key in zip(orders, retry_keys, strict=True)
+        ],
     )
 
 

@@ -165,6 +165,7 @@ def generalized_time(moment: datetime) -> bytes:
     return tlv(GENERALIZED_TIME, f"{moment.year:04}{moment:%m%d%H%M%S}Z".encode())
 
 
+@lru_cache(maxsize=256)
 def time(moment: datetime) -> bytes:
     """Write a Time: UTCTime in 1950-2049, GeneralizedTime else (RFC 5280 §4.1.2.5)."""
     moment = _utc(moment)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from tiny_ca.domain.errors import InvalidName, UnsafePath
 
@@ -36,6 +37,7 @@ _URI = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]*)?([/?#][\w.~!$&'()*+,;=:@/?#%-]*)?\Z",
     re.ASCII,
 )
+_PATH = re.compile(r"[/\\:]")
 _NOT_IN_FILE_NAMES = re.compile(r"[^\w .@+-]")
 SUBJECT_ATTRIBUTES = (
     ("country", "2.5.4.6"),
@@ -163,9 +165,11 @@ class GeneralName:
         return self
 
 
+@lru_cache(maxsize=1024)
 def general_name_of_host(text: str) -> GeneralName | None:
     """Give the DNS name or IP address that *text* is, or `None` when it is neither."""
-    for make in (GeneralName.ip, GeneralName.dns):
+    # No text is both, and most are names.
+    for make in (GeneralName.dns, GeneralName.ip):
         try:
             return make(text)
         except InvalidName:
@@ -261,7 +265,7 @@ def file_name_of(common_name: str) -> str:
 
 def path_segment(text: str) -> str:
     """Give *text* if it can name one file or folder inside another, else raise `UnsafePath`."""
-    unusable = not text.isprintable() or any(c in text for c in "/\\:") or text != text.strip()
+    unusable = not text.isprintable() or _PATH.search(text) or text != text.strip()
     if not text or unusable or text.startswith(".") or len(text.encode()) > 200:
         raise UnsafePath(
             f"{text[:80]!r} can't name a file or folder here: use letters, digits, '-', '_' and "

@@ -31,8 +31,9 @@ def problems_of(
     """Say everything that the request's profile, or its issuer, does not allow."""
     yield from _profile_problems(request, plan)
     yield from _name_problems(request, plan)
-    subject = request.written_subject or _distinguished_name(plan.subject)
-    yield from _authority_problems(plan, subject, authority)
+    if plan.is_ca or authority.name_constraints:
+        subject = request.written_subject or _distinguished_name(plan.subject)
+        yield from _authority_problems(plan, subject, authority)
 
 
 def _profile_problems(request: IssuanceRequest, plan: CertificatePlan) -> Iterator[str]:

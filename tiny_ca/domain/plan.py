@@ -100,11 +100,16 @@ class PublicationURLs:
 
     def of_issuer(self, issuer_id: str) -> "PublicationURLs":
         """Give the URLs of one issuer: `{issuer_id}` in them becomes its id."""
+        if self == _NOWHERE:
+            return self
         crl, ocsp, issuer, delta = (
             tuple(url.replace("{issuer_id}", issuer_id) for url in urls)
             for urls in (self.crl, self.ocsp, self.issuer, self.delta)
         )
         return replace(self, crl=crl, ocsp=ocsp, issuer=issuer, delta=delta)
+
+
+_NOWHERE = PublicationURLs()
 
 
 @dataclass(frozen=True, slots=True)

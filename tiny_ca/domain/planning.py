@@ -86,7 +86,8 @@ def _asked_validity(request: IssuanceRequest, now: datetime) -> Validity:
     asked = plan_validity(request.valid_from, lifetime, now, profile.backdate)
     if longest is None:
         return asked
-    return replace(asked, not_after=min(asked.not_after, asked.not_before + longest - _ONE_SECOND))
+    latest = asked.not_before + longest - _ONE_SECOND
+    return Validity(asked.not_before, min(asked.not_after, latest))
 
 
 def _within(asked: Validity, issuer: Validity, request: IssuanceRequest, now: datetime) -> Validity:

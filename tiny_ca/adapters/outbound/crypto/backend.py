@@ -11,6 +11,7 @@ from tiny_ca.adapters.outbound.crypto.keys import can_sign, generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import CAMaterial
 from tiny_ca.adapters.outbound.crypto.reading import check_readable, read_request
 from tiny_ca.adapters.outbound.crypto.signing import (
+    Signer,
     is_issued_by,
     sign_certificate,
     sign_draft,
@@ -61,7 +62,7 @@ class CryptographyBackend:
 
     def self_sign(self, plan: CertificatePlan, key: PrivateKey) -> x509.Certificate:
         """Sign a CA's own certificate, checked against *plan*.  Raises `SigningError`."""
-        return sign_certificate(plan, key.public_key(), _signer(key), None, None)
+        return sign_certificate(Signer.of(_signer(key)), plan, key.public_key())
 
     def draft(
         self,

@@ -2,11 +2,13 @@
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
+from tiny_ca.adapters.outbound.crypto import der
 from tiny_ca.domain.name_constraints import NameForm, NameSubtree
 from tiny_ca.domain.names import (
     SUBJECT_ATTRIBUTES,
@@ -20,12 +22,11 @@ from tiny_ca.domain.plan import CertificatePlan, KeyUsage, PlannedConstraints, P
 __all__ = [
     "authority_key_identifier",
     "distribution_point",
+    "extension",
     "extensions_of",
     "uris",
     "x509_name",
 ]
-
-Extension = tuple[x509.ExtensionType, bool]
 
 _NO_KEY_USAGE = dict.fromkeys(
     (
@@ -56,11 +57,17 @@ _SUBTREES: dict[NameForm, Callable[[Any], x509.GeneralName]] = {
 }
 
 
+# Certificates of a CA differ in little; what they have in common is made once.
+@lru_cache(1024)
+def _part(oid: x509.ObjectIdentifier, value: str) -> x509.RelativeDistinguishedName:
+    return x509.RelativeDistinguishedName([x509.NameAttribute(oid, value)])
+
+
 def x509_name(subject: SubjectName | DirectoryBase) -> x509.Name:
     """Encode a distinguished name, in the usual order of its attributes."""
     return x509.Name(
         [
-            x509.NameAttribute(oid, value)
+            _part(oid, value)
             for attribute, oid in _NAME_ATTRIBUTES
             if (value := getattr(subject, attribute, None)) is not None
         ]
@@ -79,8 +86,33 @@ def _general_name(name: GeneralName) -> x509.GeneralName:
             return x509.UniformResourceIdentifier(name.value)
 
 
-def _key_usage(usage: frozenset[KeyUsage]) -> x509.KeyUsage:
-    return x509.KeyUsage(**_NO_KEY_USAGE | {bit.value: True for bit in usage})
+@lru_cache(256)
+def _uses(
+    is_ca: bool,
+    path_length: int | None,
+    usage: frozenset[KeyUsage],
+    purposes: tuple[str, ...],
+    are_critical: bool,
+) -> tuple[bytes, ...]:
+    uses = [
+        extension(x509.BasicConstraints(is_ca, path_length), critical=True),
+        extension(
+            x509.KeyUsage(**_NO_KEY_USAGE | {bit.value: True for bit in usage}), critical=True
+        ),
+    ]
+    if purposes:
+        oids = [x509.ObjectIdentifier(purpose) for purpose in purposes]
+        uses.append(extension(x509.ExtendedKeyUsage(oids), critical=are_critical))
+    return tuple(uses)
+
+
+def extension(value: x509.ExtensionType, *, critical: bool = False) -> bytes:
+    """Encode an extension (§4.1)."""
+    return der.sequence(
+        der.object_identifier(value.oid.dotted_string),
+        der.boolean(True) if critical else b"",
+        der.octet_string(value.public_bytes()),
+    )
 
 
 def authority_key_identifier(ca: x509.Certificate) -> x509.AuthorityKeyIdentifier:
@@ -93,21 +125,23 @@ def authority_key_identifier(ca: x509.Certificate) -> x509.AuthorityKeyIdentifie
 
 
 def extensions_of(
-    plan: CertificatePlan, public_key: Any, authority: x509.AuthorityKeyIdentifier | None
-) -> Iterator[Extension]:
-    """Give the extensions of a certificate, each with whether it is critical."""
-    yield x509.BasicConstraints(plan.is_ca, plan.path_length), True
-    yield _key_usage(plan.key_usage), True
-    if plan.extended_key_usage:
-        oids = [x509.ObjectIdentifier(purpose) for purpose in plan.extended_key_usage]
-        yield x509.ExtendedKeyUsage(oids), plan.is_extended_key_usage_critical
+    plan: CertificatePlan, public_key: Any, authority: bytes | None
+) -> Iterator[bytes]:
+    """Encode the extensions of a certificate; *authority* is its encoded key identifier's."""
+    yield from _uses(
+        plan.is_ca,
+        plan.path_length,
+        plan.key_usage,
+        plan.extended_key_usage,
+        plan.is_extended_key_usage_critical,
+    )
     if plan.subject_alternative_names:
         # Critical only beside an empty subject (§4.2.1.6), and ours always have a name.
         names = [_general_name(name) for name in plan.subject_alternative_names]
-        yield x509.SubjectAlternativeName(names), False
-    yield x509.SubjectKeyIdentifier.from_public_key(public_key), False
+        yield extension(x509.SubjectAlternativeName(names))
+    yield extension(x509.SubjectKeyIdentifier.from_public_key(public_key))
     if authority is not None:
-        yield authority, False
+        yield authority
     yield from _policies(plan)
     yield from _pointers(plan.urls.of(plan.serial_number))
 
@@ -122,19 +156,19 @@ def uris(urls: Iterable[str]) -> list[x509.GeneralName]:
     return [x509.UniformResourceIdentifier(url) for url in urls]
 
 
-def _policies(plan: CertificatePlan) -> Iterator[Extension]:
+def _policies(plan: CertificatePlan) -> Iterator[bytes]:
     if plan.policies:
         policies = [
             x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in plan.policies
         ]
-        yield x509.CertificatePolicies(policies), False
+        yield extension(x509.CertificatePolicies(policies))
     if plan.name_constraints is not None:
         # §4.2.1.10: critical.
-        yield _name_constraints(plan.name_constraints), True
+        yield extension(_name_constraints(plan.name_constraints), critical=True)
     if plan.ocsp_no_check:
-        yield x509.OCSPNoCheck(), False
+        yield extension(x509.OCSPNoCheck())
     if plan.no_rev_avail:
-        yield _NO_REV_AVAIL, False
+        yield extension(_NO_REV_AVAIL)
 
 
 def _name_constraints(planned: PlannedConstraints) -> x509.NameConstraints:
@@ -152,11 +186,13 @@ def _subtree(subtree: NameSubtree | DirectoryBase) -> x509.GeneralName:
     return _SUBTREES[subtree.form](base)
 
 
-def _pointers(urls: PublicationURLs) -> Iterator[Extension]:
+@lru_cache(1024)
+def _pointers(urls: PublicationURLs) -> tuple[bytes, ...]:
+    pointers: list[x509.ExtensionType] = []
     if urls.crl:
-        yield x509.CRLDistributionPoints([distribution_point(urls.crl)]), False
+        pointers.append(x509.CRLDistributionPoints([distribution_point(urls.crl)]))
     if urls.delta:
-        yield x509.FreshestCRL([distribution_point(urls.delta)]), False
+        pointers.append(x509.FreshestCRL([distribution_point(urls.delta)]))
     methods = {
         AuthorityInformationAccessOID.OCSP: urls.ocsp,
         AuthorityInformationAccessOID.CA_ISSUERS: urls.issuer,
@@ -167,4 +203,5 @@ def _pointers(urls: PublicationURLs) -> Iterator[Extension]:
         for url in at
     ]
     if descriptions:
-        yield x509.AuthorityInformationAccess(descriptions), False
+        pointers.append(x509.AuthorityInformationAccess(descriptions))
+    return tuple(extension(pointer) for pointer in pointers)

@@ -12,11 +12,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 from tiny_ca.adapters.outbound.crypto.crl import sign_crl, verify_crl
-from tiny_ca.adapters.outbound.crypto.extensions import authority_key_identifier
 from tiny_ca.adapters.outbound.crypto.keys import generate_private_key
 from tiny_ca.adapters.outbound.crypto.loaders import ICALoader, check_ca
 from tiny_ca.adapters.outbound.crypto.ocsp import KeySigner
-from tiny_ca.adapters.outbound.crypto.signing import sign_certificate, sign_request
+from tiny_ca.adapters.outbound.crypto.signing import Signer, sign_certificate, sign_request
 from tiny_ca.domain.crl import CRLPlan, encode_crl_entry
 from tiny_ca.domain.crl_reader import CRLReader
 from tiny_ca.domain.errors import ValidationCertError
@@ -63,7 +62,7 @@ class CertificateFactory:
         self._key = ca_loader.ca_key
         self._info = ca_loader.base_info
         self._issuer_id = own_issuer_id(self._certificate)
-        self._authority = authority_key_identifier(self._certificate)
+        self._signer = Signer.of(self._key, self._certificate)
         self._logger = logger or getLogger("tiny_ca")
 
     @property
@@ -91,9 +90,7 @@ class CertificateFactory:
         self, plan: CertificatePlan, public_key: Any, subject: x509.Name | None = None
     ) -> x509.Certificate:
         """Sign what is planned, and check the result.  Raises `SigningError`."""
-        return sign_certificate(
-            plan, public_key, self._key, self._certificate, self._authority, subject
-        )
+        return sign_certificate(self._signer, plan, public_key, subject)
 
     def sign_crl(self, plan: CRLPlan, entries: Iterable[bytes], file: BinaryIO) -> None:
         """Write a signed CRL into an empty *file*.  Raises `SigningError`."""
@@ -157,7 +154,7 @@ class CertificateFactory:
             common_name,
             extra={"event": "root_made", "serial_number": f"{plan.serial_number:x}"},
         )
-        return sign_certificate(plan, key.public_key(), key, None, None), key
+        return sign_certificate(Signer.of(key), plan, key.public_key()), key
 
     def issue_certificate(
         self,

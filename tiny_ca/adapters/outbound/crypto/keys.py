@@ -66,6 +66,10 @@ def key_spec_of(public_key: object) -> KeySpec:
     RSA has 2048 bits at least and an odd exponent over 65536 (NIST SP 800-56B §6.2, BR §6.1.6),
     and with `[keycheck]` installed none of the weaknesses that badkeys finds without its lists.
     """
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        algorithm = _CURVES.get(public_key.curve.name)
+        if algorithm is not None:
+            return KeySpec(algorithm)
     if isinstance(public_key, rsa.RSAPublicKey):
         exponent = public_key.public_numbers().e
         if exponent < 65537 or exponent % 2 == 0:
@@ -76,10 +80,6 @@ def key_spec_of(public_key: object) -> KeySpec:
             raise WeakKey(str(error)) from error
         _check_modulus(public_key)
         return spec
-    if isinstance(public_key, ec.EllipticCurvePublicKey):
-        algorithm = _CURVES.get(public_key.curve.name)
-        if algorithm is not None:
-            return KeySpec(algorithm)
     for kind, algorithm in _PUBLIC_KEYS.items():
         if isinstance(public_key, kind):
             return KeySpec(algorithm)

@@ -10,7 +10,7 @@ from tiny_ca.adapters.outbound.crypto import der
 from tiny_ca.adapters.outbound.crypto.keys import signature_hash
 from tiny_ca.domain.errors import SigningError
 
-__all__ = ["sign_octets", "signature_algorithm"]
+__all__ = ["sign_octets", "signature_algorithm", "verify_octets"]
 
 _RSA_SHA256 = "1.2.840.113549.1.1.11"
 _ECDSA = {
@@ -41,7 +41,7 @@ def signature_algorithm(key: CertificateIssuerPrivateKeyTypes) -> bytes:
     for kind, oid in _OWN.items():
         if isinstance(key, kind):
             return der.sequence(der.object_identifier(oid))
-    raise SigningError(f"Responses are not signed by a {type(key).__name__}.")
+    raise SigningError(f"A {type(key).__name__} signs nothing here.")
 
 
 def sign_octets(key: Any, octets: bytes) -> bytes:
@@ -55,7 +55,21 @@ def sign_octets(key: Any, octets: bytes) -> bytes:
         else:
             signature = key.sign(octets, padding.PKCS1v15(), chosen)
             # A faulty RSA-CRT signature would give the key away; checking one costs little.
-            key.public_key().verify(signature, octets, padding.PKCS1v15(), chosen)
-    except (TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+            verify_octets(key.public_key(), signature, octets)
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise SigningError(f"The key did not sign: {error}") from error
     return signature
+
+
+def verify_octets(public_key: Any, signature: bytes, octets: bytes) -> None:
+    """Check a signature that `sign_octets` made.  Raises `SigningError`."""
+    chosen = signature_hash(public_key)
+    arguments: tuple[Any, ...] = ()
+    if isinstance(public_key, ec.EllipticCurvePublicKey) and chosen is not None:
+        arguments = (ec.ECDSA(chosen),)
+    elif chosen is not None:
+        arguments = padding.PKCS1v15(), chosen
+    try:
+        public_key.verify(signature, octets, *arguments)
+    except (InvalidSignature, TypeError, ValueError) as error:
+        raise SigningError("The new signature does not verify; it was discarded.") from error

@@ -203,11 +203,8 @@ class NoStorage:
 
     def publish(self, location: Location) -> dict[str, Path]:
         """Give the paths that the files would have."""
-        folder = Path(location.folder or "") / location.uuid
-        return {
-            extension: folder / f"{location.file_name}{extension}"
-            for extension in (".pem", ".key", ".csr")
-        }
+        file = "/".join(filter(None, (location.folder, location.uuid, location.file_name)))
+        return {extension: Path(file + extension) for extension in (".pem", ".key", ".csr")}
 
     def discard(self, uuid: str) -> None:
         """Do nothing."""
