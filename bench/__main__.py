@@ -1,136 +1,77 @@
-"""Measure what the issuance protocol costs: python -m bench [ROUNDS]
+"""Measure tiny_ca beside its peers and the bare limits.
 
-Every figure is a median over rounds in which the cases take turns, and a ratio to another case
-of the same run: absolute times belong to the machine.
+python -m bench [ROW...] [--quick] [--rounds N] [--output FOLDER] [--no-install]
+python -m bench list
+python -m bench compare OLD.json NEW.json
 """
 
-import os
-import platform
-import statistics
+import argparse
+import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import cryptography
-import sqlalchemy
-
-from tiny_ca import (
-    CAConfig,
-    CertificateFactory,
-    CertLifecycleManager,
-    ClientConfig,
-    LocalStorage,
-    NoRegistry,
-    NoStorage,
-    SyncDBHandler,
-    __version__,
-)
-
-SINGLE, BATCH = 40, 500
+from bench import machine, report
+from bench.harness import Runner
+from bench.model import changes, select
+from bench.rows import rows
 
 
-def config(name: str) -> ClientConfig:
-    return ClientConfig(common_name=name, is_server_cert=True, key_algorithm="p-256")
-
-
-class Bench:
-    """Managers of each kind in one folder, and what is done with them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._count = 0
-        self.full = self._manager("full", files=True, registry=True)
-        self.registry_only = self._manager("registry", files=False, registry=True)
-        self.files_only = self._manager("files", files=True, registry=False)
-
-    def _manager(self, name: str, *, files: bool, registry: bool) -> CertLifecycleManager:
-        manager = CertLifecycleManager(
-            LocalStorage(self._folder / name) if files else NoStorage(),
-            db_handler=(
-                SyncDBHandler(f"sqlite:///{self._folder / name}.db") if registry else NoRegistry()
-            ),
-        )
-        manager.create_self_signed_ca(CAConfig(common_name="Bench", key_algorithm="p-256"))
-        return manager
-
-    def names(self, count: int) -> list[str]:
-        self._count += count
-        return [f"n{self._count - i}.internal" for i in range(count)]
-
-    def sign_only(self) -> int:
-        """Sign in memory: no record, no files."""
-        factory = self.full.factory
-        assert isinstance(factory, CertificateFactory)
-        for name in self.names(SINGLE):
-            factory.issue_certificate(name, is_server_cert=True, key_algorithm="p-256")
-        return SINGLE
-
-    def record_afterwards(self) -> int:
-        """Files, then one commit: the same work without the reservation."""
-        registry = SyncDBHandler(f"sqlite:///{self._folder / 'full'}.db")
-        for name in self.names(SINGLE):
-            certificate, _, _ = self.files_only.issue_certificate(config(name))
-            assert registry.register_cert_in_db(certificate, name)
-        registry.close()
-        return SINGLE
-
-    def issue(self) -> int:
-        """Reserve, sign, stage, commit, publish: what issue_certificate does."""
-        for name in self.names(SINGLE):
-            self.full.issue_certificate(config(name))
-        return SINGLE
-
-    def issue_registry_only(self) -> int:
-        """The same without files."""
-        for name in self.names(SINGLE):
-            self.registry_only.issue_certificate(config(name))
-        return SINGLE
-
-    def issue_many(self) -> int:
-        """issue_many of 500, without files."""
-        self.registry_only.issue_many([config(name) for name in self.names(BATCH)])
-        return BATCH
-
-
-def rate(case: Callable[[], int]) -> float:
-    start = time.perf_counter()
-    done = case()
-    return done / (time.perf_counter() - start)
-
-
-def main(rounds: int) -> None:
-    load = os.getloadavg()[0]
-    print(
-        f"tiny_ca {__version__}, Python {platform.python_version()}, "
-        f"cryptography {cryptography.__version__}, SQLAlchemy {sqlalchemy.__version__}, "
-        f"{os.cpu_count()} cores, load {load:.1f}"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", help="groups or rows; all without any")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, under two minutes")
+    parser.add_argument("--rounds", type=int, help="how often each case takes its turn")
+    parser.add_argument("--output", type=Path, default=Path("build/bench"), help="a folder")
+    parser.add_argument(
+        "--no-install", action="store_true", help="leave out peers whose environment is not there"
     )
-    if load > 1:
-        print("The machine is busy: the ratios are worth less.")
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        bench = Bench(Path(folder))
-        cases = {
-            "sign only": bench.sign_only,
-            "record afterwards": bench.record_afterwards,
-            "issue": bench.issue,
-            "issue, registry only": bench.issue_registry_only,
-            "issue_many, registry only": bench.issue_many,
-        }
-        rates: dict[str, list[float]] = {name: [] for name in cases}
-        for _ in range(rounds):
-            for name, case in cases.items():
-                rates[name].append(rate(case))
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    for name, case in cases.items():
-        print(f"{name:28}{medians[name]:10.0f} a second   {case.__doc__}")
-    print()
-    protocol = medians["record afterwards"] / medians["issue"]
-    print(f"cost of the protocol: {protocol:.2f}x the time of recording afterwards (goal <= 1.6)")
-    batch = medians["issue_many, registry only"] / medians["issue, registry only"]
-    print(f"gain of a batch of {BATCH}: {batch:.1f}x single calls, registry only (goal >= 5)")
+    return parser
+
+
+def _compare(old: str, new: str) -> int:
+    found = changes(*(json.loads(Path(path).read_text()) for path in (old, new)))
+    print(report.compared(found))
+    return 1 if found else 0
+
+
+def _list() -> int:
+    for row in rows():
+        print(f"{row.key:20}{row.does}")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        wanted = select(rows(), arguments.rows, quick=arguments.quick)
+    except LookupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    # Where the results go: /tmp is often a memory, and there is nothing to sync in one.
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    described, begin = machine.describe(), time.monotonic()
+    rounds = arguments.rounds or (2 if arguments.quick else None)
+    with tempfile.TemporaryDirectory(dir=arguments.output) as folder:
+        runner = Runner(Path(folder).resolve(), rounds=rounds, install=not arguments.no_install)
+        results = [runner.run(row, lambda text: print(text, file=sys.stderr)) for row in wanted]
+    described["load_after"] = round(machine.load(), 2)
+    described["seconds"] = round(time.monotonic() - begin)
+    run = report.as_data(results, described, runner.missing)
+    (arguments.output / "bench.json").write_text(json.dumps(run, indent=1) + "\n")
+    text = report.as_markdown(run, report.draw(run, arguments.output))
+    (arguments.output / "bench.md").write_text(text)
+    print(text)
+    return 0
+
+
+def main(words: list[str]) -> int:
+    if words[:1] == ["compare"] and len(words) == 3:
+        return _compare(*words[1:])
+    if words == ["list"]:
+        return _list()
+    return _run(_parser().parse_args(words))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    sys.exit(main(sys.argv[1:]))
