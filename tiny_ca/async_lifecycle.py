@@ -189,6 +189,7 @@ class AsyncCertLifecycleManager:
     crl_stamps = _awaited(CertLifecycleManager.crl_stamps)
     published_crl = _awaited(CertLifecycleManager.published_crl)
     issuer_certificate = _awaited(CertLifecycleManager.issuer_certificate)
+    find_certificate = _awaited(CertLifecycleManager.find_certificate)
     verify_certificate = _awaited(CertLifecycleManager.verify_certificate)
     subscribe = _awaited(CertLifecycleManager.subscribe)
     unsubscribe = _awaited(CertLifecycleManager.unsubscribe)

@@ -1,0 +1,63 @@
+"""The table of commands: where each one is, to be imported when it is called."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Command", "all_commands", "overview"]
+
+_HERE = "tiny_ca.adapters.inbound.cli"
+
+
+class Command(NamedTuple):
+    """A command, or an app of commands."""
+
+    name: str
+    target: str
+    """Module of this package and, after a colon, function or `cyclopts.App`."""
+    summary: str
+    """The first line of its docstring, without the full stop."""
+
+    @property
+    def path(self) -> str:
+        """Where to import it from."""
+        return f"{_HERE}.{self.target}"
+
+
+COMMANDS = {
+    "Begin": (Command("init", "making:init", "Make a CA in a folder"),),
+    "Certificates": (
+        Command("issue", "issuing:issue", "Issue a certificate with a new key"),
+        Command("revoke", "revoking:revoke", "Revoke certificates"),
+        Command("list", "listing:list_certificates", "List certificates, newest first"),
+        Command("show", "listing:show", "Show a certificate on record"),
+    ),
+    "Publish": (Command("crl", "publishing:crl", "Sign a CRL and put it into its files"),),
+}
+"""By heading, in the order of `tiny-ca --help`."""
+
+
+def all_commands() -> Iterator[Command]:
+    """Give every command."""
+    for commands in COMMANDS.values():
+        yield from commands
+
+
+def overview() -> str:
+    """Give what `tiny-ca --help` prints: without cyclopts, which takes longer to import."""
+    lines = [
+        "Usage: tiny-ca [-C FOLDER] COMMAND ...",
+        "",
+        "A certificate authority in a folder.",
+        "",
+        "Example:",
+        "",
+        "    tiny-ca init my-pki --issue localhost 127.0.0.1",
+    ]
+    for heading, commands in COMMANDS.items():
+        lines += ["", f"{heading}:"]
+        lines += [f"  {each.name:14}{each.summary}." for each in commands]
+    lines += [
+        "",
+        "`tiny-ca COMMAND --help` says more, with an example. --version says which this is.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,143 @@
+"""The entry point: find the command, run it, and turn what it raises into a line and a code."""
+
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from tiny_ca.adapters.inbound.cli.commands import all_commands, overview
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+__all__ = ["app", "main"]
+
+_TAKE_A_VALUE = ("-C", "--folder", "--config", "--ca", "--passphrase-file")
+_STAND_ALONE = ("--json", "--debug", "--ask-passphrase")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `tiny-ca` with *arguments*, by default those of the process; give its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if find_spec("cyclopts") is None or find_spec("rich") is None:
+        _say("The command line needs an extra: pip install 'tiny-ca[cli]'.")
+        return 1
+    if given in ([], ["--help"], ["-h"]):
+        return _print(overview())
+    if given == ["--version"]:
+        import tiny_ca  # noqa: PLC0415
+
+        return _print(tiny_ca.__version__)
+    return _run(_leading_options_last(given))
+
+
+def app() -> "App":
+    """Give the app of all commands, none of which is imported yet."""
+    from cyclopts import App, Parameter  # noqa: PLC0415
+
+    made = App(
+        name="tiny-ca",
+        default_parameter=Parameter(negative=(), show_default=_shown_default),
+        help_format="plaintext",
+        version_flags=[],
+    )
+    for each in all_commands():
+        made.command(each.path, name=each.name)
+    return made
+
+
+def _shown_default(value: object) -> object:
+    """Show no default that says nothing."""
+    return value or None
+
+
+def _leading_options_last(given: list[str]) -> list[str]:
+    """Move options of every command, as in `tiny-ca -C pki list`, behind the command's name."""
+    at = 0
+    while at < len(given):
+        if given[at] in _TAKE_A_VALUE:
+            at += 2
+        elif given[at] in _STAND_ALONE or given[at].startswith(
+            tuple(f"{o}=" for o in _TAKE_A_VALUE)
+        ):
+            at += 1
+        else:
+            break
+    rest = given[at:]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *given[:at], *rest[end:]]
+
+
+def _run(given: list[str]) -> int:
+    flags = set(given[: given.index("--")] if "--" in given else given)
+    with _told_on_stderr(is_debug="--debug" in flags):
+        try:
+            code = app()(
+                given, exit_on_error=False, print_error=False, result_action="return_value"
+            )
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read has gone; what Python would flush at its end goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place to tell of it
+            if "--debug" in flags:
+                traceback.print_exc()
+            return _tell(error, as_json="--json" in flags)
+    return code if isinstance(code, int) else 0
+
+
+def _tell(error: BaseException, *, as_json: bool) -> int:
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    from tiny_ca.adapters.inbound.cli.errors import ExitCode, code_of, message_of  # noqa: PLC0415
+
+    if isinstance(error, CycloptsError):
+        code, message = ExitCode.WRONG_REQUEST, f"{error} See `tiny-ca --help`."
+    else:
+        code, message = code_of(error), message_of(error)
+    if as_json:
+        import json  # noqa: PLC0415
+
+        kind = type(error).__name__
+        message = json.dumps({"error": message, "kind": kind, "exit_code": int(code)})
+        _say(message, prefix="")
+    else:
+        _say(message)
+    return int(code)
+
+
+@contextmanager
+def _told_on_stderr(*, is_debug: bool) -> Iterator[None]:
+    """Let warnings and the library's log go to stderr, a line each."""
+    import logging  # noqa: PLC0415
+
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.DEBUG if is_debug else logging.WARNING)
+    handler.setFormatter(logging.Formatter("tiny-ca: %(message)s"))
+    logger = logging.getLogger("tiny_ca")
+    before = logger.level
+    if is_debug:
+        logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = lambda message, *_args, **_more: _say(f"warning: {message}")
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+def _say(line: str, prefix: str = "tiny-ca: ") -> None:
+    sys.stderr.write(f"{prefix}{line}\n")
+
+
+def _print(text: str) -> int:
+    sys.stdout.write(f"{text}\n")
+    return 0

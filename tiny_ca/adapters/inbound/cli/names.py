@@ -1,0 +1,98 @@
+"""What is asked for on the command line, as requests."""
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter
+
+from tiny_ca.application.requests import ClientConfig
+from tiny_ca.domain.built_in_profiles import all_profiles
+from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
+from tiny_ca.domain.names import GeneralNameKind
+from tiny_ca.domain.profiles import Profile
+from tiny_ca.settings import Settings
+
+__all__ = ["NOTHING_MORE", "Wanted", "config_of"]
+
+_GROUP = Group("Certificate", sort_key=10)
+_USUAL_KEY = KeyAlgorithm.P256
+
+
+@Parameter(name="*", group=_GROUP)
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a certificate is to be, besides its names."""
+
+    profile: Annotated[
+        str,
+        Parameter(name=("--profile", "-p"), help="Its kind: see `tiny-ca profile list`."),
+    ] = "server"
+    days: Annotated[int | None, Parameter(help="Its validity. Otherwise the profile's.")] = None
+    key: Annotated[
+        KeyAlgorithmName | None,
+        Parameter(help="p-256, unless the profile wants another one."),
+    ] = None
+    key_size: Annotated[int | None, Parameter(help="Bits of an RSA key.")] = None
+    organization: str | None = None
+    organizational_unit: str | None = None
+    country: str | None = None
+    state: str | None = None
+    locality: str | None = None
+
+
+NOTHING_MORE = Wanted()
+
+
+def config_of(
+    settings: Settings, names: Sequence[str], wanted: Wanted = NOTHING_MORE
+) -> ClientConfig:
+    """Give the request for *names*, the first of which is the common name.
+
+    DNS names, addresses, mailboxes and URIs are told apart.  Raises `InvalidRequest`.
+    """
+    if not names:
+        raise InvalidRequest("Name what the certificate is for, such as localhost 127.0.0.1.")
+    profile = all_profiles(settings.own_profiles).get(wanted.profile)
+    said: dict[str, Any] = {
+        "days_valid": wanted.days,
+        "key_algorithm": wanted.key or _usual_key(profile),
+        "key_size": wanted.key_size,
+        "organization": wanted.organization,
+        "organizational_unit": wanted.organizational_unit,
+        "country": wanted.country,
+        "state": wanted.state,
+        "locality": wanted.locality,
+    }
+    for name in names:
+        kind = _kind(name)
+        # A common name may be any text; one that has to be an alternative name, too, may not.
+        if name != names[0] or _is_alternative(profile, kind):
+            said.setdefault(f"san_{kind.value}", []).append(name)
+    if "san_email" in said and wanted.profile == "user":
+        said["email"] = said["san_email"][0]
+    given = {field: value for field, value in said.items() if value is not None}
+    return ClientConfig(common_name=names[0], profile=wanted.profile, **given)
+
+
+def _usual_key(profile: Profile | None) -> KeyAlgorithm | None:
+    is_allowed = profile is not None and _USUAL_KEY in profile.key_algorithms
+    return _USUAL_KEY if is_allowed else None
+
+
+def _is_alternative(profile: Profile | None, kind: GeneralNameKind) -> bool:
+    if kind is GeneralNameKind.DNS:
+        return profile is not None and profile.is_san_required and kind in profile.san_kinds
+    return True
+
+
+def _kind(name: str) -> GeneralNameKind:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        if "://" in name:
+            return GeneralNameKind.URI
+        return GeneralNameKind.EMAIL if "@" in name else GeneralNameKind.DNS
+    return GeneralNameKind.IP

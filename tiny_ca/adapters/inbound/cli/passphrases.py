@@ -1,0 +1,37 @@
+"""Passphrases: from a file, the environment or a prompt, never from an argument."""
+
+import getpass
+import sys
+
+from tiny_ca.adapters.inbound.cli.options import Common
+from tiny_ca.domain.errors import InvalidRequest
+
+__all__ = ["asked_passphrase", "passphrase_of"]
+
+
+def passphrase_of(common: Common, *, is_new: bool = False) -> str | None:
+    """Give the passphrase that the options say; `None`: the environment's, if there is one.
+
+    One that *is_new* is asked for twice.
+    """
+    if common.passphrase_file is not None:
+        # A text editor ends the line; no passphrase does.
+        text = common.passphrase_file.read_text().removesuffix("\n").removesuffix("\r")
+        if not text:
+            raise InvalidRequest(
+                f"{common.passphrase_file} is empty: write the passphrase into it."
+            )
+        return text
+    return asked_passphrase(is_new=is_new) if common.ask_passphrase else None
+
+
+def asked_passphrase(what: str = "Passphrase", *, is_new: bool = False) -> str:
+    """Ask on the terminal.  Raises `InvalidRequest` without one, and for an empty answer."""
+    if not sys.stdin.isatty():
+        raise InvalidRequest("There is no terminal to ask for a passphrase: pass a file with it.")
+    answer = getpass.getpass(f"{what}: ")
+    if is_new and getpass.getpass(f"{what}, again: ") != answer:
+        raise InvalidRequest("The two differ; nothing was done.")
+    if not answer:
+        raise InvalidRequest("A passphrase has one character or more.")
+    return answer

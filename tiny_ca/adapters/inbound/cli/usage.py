@@ -1,0 +1,49 @@
+"""What to type next: lines for other programs, with the paths of what was issued."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+
+__all__ = ["next_steps"]
+
+
+def next_steps(host: str, files: Mapping[str, Path], root: Path | None, *, is_server: bool) -> str:
+    """Give lines for nginx, uvicorn, curl and psql, to be copied as they stand.
+
+    *files* has `pem` and `key`; *root* is what others are to trust.
+    """
+    certificate, key = (quote(str(files[each].resolve())) for each in ("pem", "key"))
+    trusted = "/path/to/root.pem" if root is None else quote(str(root.resolve()))
+    steps = (
+        _of_server(host, certificate, key, trusted)
+        if is_server
+        else _of_client(certificate, key, trusted)
+    )
+    return "\n".join(f"{program:9}{line}" for program, lines in steps for line in lines)
+
+
+_Steps = list[tuple[str, list[str]]]
+
+
+def _of_server(host: str, certificate: str, key: str, root: str) -> _Steps:
+    shown = f"[{host}]" if ":" in host else host
+    return [
+        ("nginx", [f"ssl_certificate {certificate};"]),
+        ("", [f"ssl_certificate_key {key};"]),
+        ("uvicorn", [f"uvicorn app:app --ssl-certfile {certificate} --ssl-keyfile {key}"]),
+        ("curl", [f"curl --cacert {root} https://{shown}:8000/"]),
+        ("psql", [f"psql 'host={host} sslmode=verify-full sslrootcert={root}'"]),
+    ]
+
+
+def _of_client(certificate: str, key: str, root: str) -> _Steps:
+    connection = f"host=localhost sslmode=verify-full sslrootcert={root}"
+    return [
+        ("nginx", [f"ssl_client_certificate {root};", "ssl_verify_client on;"]),
+        ("uvicorn", [f"uvicorn app:app --ssl-ca-certs {root} --ssl-cert-reqs 2"]),
+        (
+            "curl",
+            [f"curl --cacert {root} --cert {certificate} --key {key} https://localhost:8000/"],
+        ),
+        ("psql", [f"psql '{connection} sslcert={certificate} sslkey={key}'"]),
+    ]
