@@ -28,13 +28,14 @@ if TYPE_CHECKING:
         NoStorage,
         SeededEntropy,
     )
-    from tiny_ca.adapters.outbound.storage import AsyncLocalStorage, BaseStorage, LocalStorage
+    from tiny_ca.adapters.outbound.storage import PEM, AsyncLocalStorage, BaseStorage, LocalStorage
     from tiny_ca.adapters.outbound.system import CertLifetime, SerialWithEncoding
     from tiny_ca.adapters.outbound.telemetry import (
         NoObserver,
         OpenTelemetryObserver,
         PrometheusObserver,
     )
+    from tiny_ca.adapters.outbound.tls import ReloadingContext
     from tiny_ca.application.constraints import NameConstraintsConfig
     from tiny_ca.application.ocsp import OCSPResponder
     from tiny_ca.application.preview import Preview
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         WeakKey,
     )
     from tiny_ca.domain.events import Event, EventKind
+    from tiny_ca.domain.examination import Examination, Finding, Problem
     from tiny_ca.domain.expiry import ExpiryReport
     from tiny_ca.domain.keys import KeyAlgorithm
     from tiny_ca.domain.name_rules import NameRules
@@ -72,7 +74,7 @@ if TYPE_CHECKING:
     from tiny_ca.domain.records import CertificateRecord, CertificateStatus
     from tiny_ca.domain.revocation import CRLReason, RevokeStatus
     from tiny_ca.domain.serial import CertSerialParser, CertType, SerialGenerator
-    from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.lifecycle import CertLifecycleManager, IssuedCertificate, LiveLayout
     from tiny_ca.ports.inspector import CertificateDetails
     from tiny_ca.settings import Settings
 
@@ -94,13 +96,19 @@ _HOMES = {
         "NoStorage",
         "SeededEntropy",
     ),
-    "tiny_ca.adapters.outbound.storage": ("AsyncLocalStorage", "BaseStorage", "LocalStorage"),
+    "tiny_ca.adapters.outbound.storage": (
+        "PEM",
+        "AsyncLocalStorage",
+        "BaseStorage",
+        "LocalStorage",
+    ),
     "tiny_ca.adapters.outbound.system": ("CertLifetime", "SerialWithEncoding"),
     "tiny_ca.adapters.outbound.telemetry": (
         "NoObserver",
         "OpenTelemetryObserver",
         "PrometheusObserver",
     ),
+    "tiny_ca.adapters.outbound.tls": ("ReloadingContext",),
     "tiny_ca.application.constraints": ("NameConstraintsConfig",),
     "tiny_ca.application.preview": ("Preview",),
     "tiny_ca.application.ocsp": ("OCSPResponder",),
@@ -114,6 +122,7 @@ _HOMES = {
         "CertNotFound",
         "DBNotInitedError",
         "FileAlreadyExists",
+        "Finding",
         "IdempotencyConflict",
         "InvalidCSR",
         "InvalidName",
@@ -130,6 +139,7 @@ _HOMES = {
     ),
     "tiny_ca.domain.events": ("Event", "EventKind"),
     "tiny_ca.domain.expiry": ("ExpiryReport",),
+    "tiny_ca.domain.examination": ("Examination", "Finding", "Problem"),
     "tiny_ca.domain.keys": ("KeyAlgorithm",),
     "tiny_ca.domain.name_rules": ("NameRules",),
     "tiny_ca.domain.paths": ("Conformance",),
@@ -138,13 +148,14 @@ _HOMES = {
     "tiny_ca.domain.records": ("CertificateRecord", "CertificateStatus"),
     "tiny_ca.domain.revocation": ("CRLReason", "RevokeStatus"),
     "tiny_ca.domain.serial": ("CertSerialParser", "CertType", "SerialGenerator"),
-    "tiny_ca.lifecycle": ("CertLifecycleManager",),
+    "tiny_ca.lifecycle": ("CertLifecycleManager", "IssuedCertificate", "LiveLayout"),
     "tiny_ca.ports.inspector": ("CertificateDetails",),
     "tiny_ca.settings": ("Settings",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "PEM",
     "AsyncCAFileLoader",
     "AsyncCertLifecycleManager",
     "AsyncDBHandler",
@@ -173,16 +184,20 @@ __all__ = [
     "DBNotInitedError",
     "Event",
     "EventKind",
+    "Examination",
     "ExpiryReport",
     "ExtendedKeyUsage",
     "FileAlreadyExists",
+    "Finding",
     "ICALoader",
     "IdempotencyConflict",
     "InvalidCSR",
     "InvalidName",
     "InvalidRequest",
+    "IssuedCertificate",
     "KeyAlgorithm",
     "KeyUsage",
+    "LiveLayout",
     "LocalStorage",
     "ManualClock",
     "MemoryRegistry",
@@ -197,11 +212,13 @@ __all__ = [
     "OpenTelemetryObserver",
     "PkilintLinter",
     "Preview",
+    "Problem",
     "Profile",
     "ProfileViolation",
     "PrometheusObserver",
     "PublicationURLs",
     "RegistryError",
+    "ReloadingContext",
     "RestoreReport",
     "RevokeStatus",
     "RevokedAgain",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any
 
 import pytest
@@ -146,6 +147,12 @@ class Everything:
                 prepared.join(connection)
             engine.dispose()
         self.kept(prepared.issued[1])
+        issued = ca.issue("h.internal", "127.0.0.1", key_algorithm="p-256")
+        self.kept(ca.get_issued(issued.serial_number).private_key)
+        ca.write_live(issued.serial_number, self.folder / "tls")
+        ca.configure_trust(SSLContext(PROTOCOL_TLS_CLIENT))
+        assert ca.trust_pem().bytes()
+        assert ca.trusted_roots()
 
     def authorities(self) -> None:
         ca = self.ca
@@ -216,6 +223,8 @@ class Everything:
         ca.get_expiring_soon(60)
         ca.measure_expiry()
         ca.recover()
+        next((self.folder / "one/pki").glob("*/h.internal.key")).chmod(0o644)
+        assert ca.examine(fix=True).findings
 
     def back_up(self) -> None:
         archive = self.folder / "backup.tar"

@@ -9,7 +9,7 @@ from tiny_ca.domain.errors import RegistryError, ValidationCertError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.ports.issuer import is_ca, is_self_issued, issuer_id_of, own_issuer_id
 
-__all__ = ["chain_of", "check_on_record", "parent_of"]
+__all__ = ["chain_of", "check_on_record", "parent_of", "roots_above"]
 
 _LONGEST = 16
 
@@ -67,6 +67,29 @@ def parent_of(
         if is_ca(ca) and services.crypto.is_issued_by(certificate, ca):
             return ca
     return None
+
+
+def roots_above(
+    services: Services, ca: x509.Certificate, *, has_registry: bool
+) -> list[x509.Certificate]:
+    """Give the root above *ca*, and valid ones of the same name that are on record.
+
+    What a root signed before it was rolled over is trusted until it ends.  Raises
+    `ValidationCertError` if the root is not on record.
+    """
+    root = chain_of(services, ca, ca)[-1]
+    if not is_self_issued(root):
+        raise ValidationCertError(
+            "The root above this CA is not on record: import its certificate first."
+        )
+    now = services.clock.now()
+    valid = [
+        _loaded(record)
+        for record in (services.registry.authorities() if has_registry else ())
+        if record.status_at(now) is CertificateStatus.VALID
+    ]
+    others = [one for one in valid if is_self_issued(one) and one.subject == root.subject]
+    return [root, *(one for one in others if one != root)]
 
 
 def check_on_record(services: Services, ca: x509.Certificate) -> None:

@@ -15,14 +15,17 @@ from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.bundles import Bundles, Protection
 from tiny_ca.ports.crypto import PrivateKey
+from tiny_ca.ports.storage import Artefacts
 
 __all__ = [
     "export_fullchain",
     "export_java_truststore",
     "export_pkcs7",
     "export_pkcs12",
+    "name_of",
     "protection_of",
     "stored_key",
+    "stored_with_key",
 ]
 
 
@@ -56,17 +59,29 @@ def stored_key(services: Services, certificate: x509.Certificate) -> PrivateKey:
     record = services.registry.get_by_serial(certificate.serial_number)
     if record is None or not _is_of(record, certificate):
         raise CertNotFound("The registry does not have this certificate: pass private_key=.")
+    try:
+        _, key = stored_with_key(services, record)
+    except StorageError as error:
+        raise StorageError(f"{error} Pass private_key=.") from error
+    return key
+
+
+def stored_with_key(services: Services, record: CertificateRecord) -> tuple[Artefacts, PrivateKey]:
+    """Give the files of a row's certificate, and its private key.
+
+    Raises `StorageError` when they are gone, are another certificate's, or can't be read.
+    """
     is_ca = record.cert_type is CertType.CA
     file_name = CA_FILE_NAME if is_ca else file_name_of(record.common_name)
     location = location_of(services, record, file_name)
     if location is None:
-        raise StorageError("The files of the certificate are not known: pass private_key=.")
+        raise StorageError("The files of the certificate are not known.")
     artefacts = load_files(services, record, location)
-    if artefacts.certificate != certificate:
-        raise StorageError("Later files took the certificate's place: pass private_key=.")
+    if not _is_of(record, artefacts.certificate):
+        raise StorageError("Later files took the certificate's place.")
     if artefacts.private_key is None:
-        raise StorageError("The storage does not hold the private key: pass private_key=.")
-    return artefacts.private_key
+        raise StorageError("The storage does not hold the private key.")
+    return artefacts, artefacts.private_key
 
 
 def export_pkcs12(
@@ -81,10 +96,15 @@ def export_pkcs12(
     Raises `InvalidRequest` for a chain out of order, and as `Bundles.pkcs12` does.
     """
     _check_chain(chain)
-    if name is None:
-        names = chain[0].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-        name = str(names[0].value) if names else f"{chain[0].serial_number:x}"
-    return bundles.pkcs12(chain, private_key, name, protection)
+    return bundles.pkcs12(
+        chain, private_key, name_of(chain[0]) if name is None else name, protection
+    )
+
+
+def name_of(certificate: x509.Certificate) -> str:
+    """Give the common name, or the serial number in hex of a certificate that has none."""
+    names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return str(names[0].value) if names else f"{certificate.serial_number:x}"
 
 
 def export_fullchain(

@@ -8,13 +8,13 @@ from cryptography import x509
 from tiny_ca.application.crl_files import crl_file_name
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl import COMPLETE, CRLScope
-from tiny_ca.domain.crl_reader import AUTHORITY_KEY_IDENTIFIER, parse_crl
+from tiny_ca.domain.crl_reader import AUTHORITY_KEY_IDENTIFIER, CRLReader, parse_crl
 from tiny_ca.domain.errors import MalformedDER, StorageError
 from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["CRLDocument", "issuer_certificate", "published_crl"]
+__all__ = ["CRLDocument", "is_crl_of", "issuer_certificate", "published_crl"]
 
 
 class CRLDocument(NamedTuple):
@@ -44,13 +44,18 @@ def published_crl(
         crl = parse_crl(der)
     except MalformedDER as error:
         raise StorageError(f"The published CRL can't be read: {error}") from error
-    # RFC 5280 §5.2.1: its authority key identifier tells apart CAs that share a name.
-    _, authority = crl.extensions.get(AUTHORITY_KEY_IDENTIFIER, (False, b""))
-    if crl.issuer != ca.subject.public_bytes() or not _is_key_of(authority, ca):
+    if not is_crl_of(crl, ca):
         return None
     left = crl.stamp.next_update - utc_seconds(services.clock.now())
     max_age = max(0, int(left.total_seconds()))
     return CRLDocument(der, crl.stamp.this_update, crl.stamp.next_update, max_age)
+
+
+def is_crl_of(crl: CRLReader, ca: x509.Certificate) -> bool:
+    """Whether a CRL names *ca* as its issuer, and its key (RFC 5280 §5.2.1)."""
+    # Its authority key identifier tells apart CAs that share a name.
+    _, authority = crl.extensions.get(AUTHORITY_KEY_IDENTIFIER, (False, b""))
+    return crl.issuer == ca.subject.public_bytes() and _is_key_of(authority, ca)
 
 
 def _is_key_of(authority: bytes, ca: x509.Certificate) -> bool:

@@ -51,8 +51,11 @@ def publish_crl(
     *,
     scope: CRLScope = COMPLETE,
     urls: PublicationURLs = PublicationURLs(),
+    former: bytes | memoryview | None = None,
 ) -> PublishedCRL:
     """Sign a CRL of *issuer*'s certificates, valid from now on, and publish it.
+
+    *former* is compared with it in place of the last CRL, DER, where that is damaged.
 
     The number is drawn first and never used again, so that numbers rise even over failures.
     Raises `InvalidRangeTimeCertificate`, `InvalidRequest` for a delta CRL without a complete
@@ -77,7 +80,7 @@ def publish_crl(
         distribution_point=() if scope.shard is None else points.crl,
         freshest=() if scope.is_delta else points.delta,
     )
-    return _publish(services, issuer, scope, plan)
+    return _publish(services, issuer, scope, plan, former)
 
 
 def _base(services: Services, issuer: Issuer, scope: CRLScope) -> int | None:
@@ -104,7 +107,13 @@ class _Entries:
             yield part.entries
 
 
-def _publish(services: Services, issuer: Issuer, scope: CRLScope, plan: CRLPlan) -> PublishedCRL:
+def _publish(
+    services: Services,
+    issuer: Issuer,
+    scope: CRLScope,
+    plan: CRLPlan,
+    former: bytes | memoryview | None,
+) -> PublishedCRL:
     entries = _Entries(services, issuer, scope, plan)
 
     def write(file: BinaryIO) -> None:
@@ -115,7 +124,8 @@ def _publish(services: Services, issuer: Issuer, scope: CRLScope, plan: CRLPlan)
     try:
         data = staged.read()
         new = _read_back(issuer, data, plan, entries.count)
-        _compare(services, issuer, scope, name, new, entries.lengths)
+        last = services.storage.read_crl(name) if former is None else former
+        _compare(services, issuer, scope, name, last, new, entries.lengths)
         path = _swap(services, issuer, scope, plan.stamp, staged)
     except BaseException as error:
         try:
@@ -147,11 +157,11 @@ def _compare(
     issuer: Issuer,
     scope: CRLScope,
     name: str,
+    data: bytes | memoryview | None,
     new: CRLReader,
     lengths: list[int],
 ) -> None:
-    """Check that a CRL goes forward from the one that it replaces, and forgets nobody."""
-    data = services.storage.read_crl(name)
+    """Check that a CRL goes forward from *data*, that it replaces, and forgets nobody."""
     if data is None:
         return
     try:

@@ -12,7 +12,7 @@ from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CRLStamp
 from tiny_ca.ports.issuer import Issuer
 
-__all__ = ["Schedule", "publish_due", "published_stamps"]
+__all__ = ["Schedule", "publish_due", "published_stamps", "scopes_of"]
 
 _SIXTEENTHS = 4
 
@@ -49,7 +49,7 @@ def published_stamps(services: Services, issuer: Issuer) -> dict[str, CRLStamp |
     """
     urls = services.policy.urls
     last = services.registry.last_crl
-    return {scope.name: last(issuer.issuer_id, scope) for scope in _scopes(urls)}
+    return {scope.name: last(issuer.issuer_id, scope) for scope in scopes_of(urls)}
 
 
 def publish_due(services: Services, issuer: Issuer, schedule: Schedule) -> list[PublishedCRL]:
@@ -61,7 +61,7 @@ def publish_due(services: Services, issuer: Issuer, schedule: Schedule) -> list[
     urls = services.policy.urls.of_issuer(issuer.issuer_id)
     published: list[PublishedCRL] = []
     renewed: set[CRLScope] = set()
-    for scope in _scopes(urls):
+    for scope in scopes_of(urls):
         last = services.registry.last_crl(issuer.issuer_id, scope)
         is_new_base = scope.is_delta and scope.base in renewed
         if is_new_base or _is_due(services, last, schedule):
@@ -79,7 +79,7 @@ def _is_due(services: Services, last: CRLStamp | None, schedule: Schedule) -> bo
     return services.clock.now() >= due
 
 
-def _scopes(urls: PublicationURLs) -> Iterator[CRLScope]:
+def scopes_of(urls: PublicationURLs) -> Iterator[CRLScope]:
     """Give what is published: bases before their deltas.
 
     With shards the complete CRL stays, for certificates that were issued before there were any.

@@ -18,6 +18,7 @@ __all__ = ["CRLReader", "parse_crl", "parse_entry", "parse_extensions", "vanishe
 
 CRL_NUMBER = "2.5.29.20"
 DELTA_CRL_INDICATOR = "2.5.29.27"
+ISSUING_DISTRIBUTION_POINT = "2.5.29.28"
 AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 
 Data = bytes | memoryview

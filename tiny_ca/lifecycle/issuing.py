@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 
 from tiny_ca.application import issue, join, once, preview, reissue, rotate, sign_csr
-from tiny_ca.application.issuance import present
+from tiny_ca.application.issuance import Outcome, present
 from tiny_ca.application.join import PreparedCertificate
 from tiny_ca.application.preview import Preview
 from tiny_ca.application.requests import ClientConfig
@@ -41,9 +41,20 @@ class Issuing(Face):
         Raises `ValueError` without a factory, `NotUniqueCertOwner`, `FileAlreadyExists`,
         `InvalidRangeTimeCertificate`, `UnsafePath`.
         """
+        outcome = self._issue(config, cert_path, uuid_str, is_overwrite, idempotency_key)
+        return self._issued("issued", "Issued", outcome.artefacts)
+
+    def _issue(
+        self,
+        config: ClientConfig,
+        cert_path: str | Path | None,
+        uuid_str: str | None,
+        is_overwrite: bool,
+        idempotency_key: str | None,
+    ) -> Outcome:
         services, issuer = self._ready(), self._issuer()
         request = config.fingerprint(), cert_path, uuid_str, is_overwrite
-        outcome = once.once(
+        return once.once(
             services,
             idempotency_key,
             ("issue", issuer.issuer_id, *request),
@@ -57,7 +68,6 @@ class Issuing(Face):
                 retry_key=retry_key,
             ),
         )
-        return self._issued("issued", "Issued", outcome.artefacts)
 
     def issue_many(
         self,

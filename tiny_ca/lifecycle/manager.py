@@ -4,11 +4,11 @@ from tiny_ca.lifecycle.answering import Answering
 from tiny_ca.lifecycle.authorities import Authorities
 from tiny_ca.lifecycle.backing_up import BackingUp
 from tiny_ca.lifecycle.catalogue import Catalogue
-from tiny_ca.lifecycle.exporting import Exporting
-from tiny_ca.lifecycle.issuing import Issuing
+from tiny_ca.lifecycle.examining import Examining
 from tiny_ca.lifecycle.measuring import Measuring
 from tiny_ca.lifecycle.publishing import Publishing
 from tiny_ca.lifecycle.revoking import Revoking
+from tiny_ca.lifecycle.serving import Serving
 from tiny_ca.lifecycle.telling import Telling
 from tiny_ca.lifecycle.verifying import Verifying
 
@@ -17,16 +17,16 @@ __all__ = ["CertLifecycleManager"]
 
 class CertLifecycleManager(
     Authorities,
-    Issuing,
+    Serving,
     Revoking,
     Publishing,
     Answering,
     Verifying,
     Catalogue,
-    Exporting,
     Telling,
     Measuring,
     BackingUp,
+    Examining,
 ):
     """One certificate authority: issues, verifies, rotates and revokes, and keeps the record.
 

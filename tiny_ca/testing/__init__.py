@@ -7,10 +7,26 @@
         def registry(self):
             ...
 
-They need pytest and hypothesis: install `tiny-ca[test]`.
+They need pytest and hypothesis: install `tiny-ca[test]`.  Fixtures for people who test what
+speaks TLS are in `tiny_ca.testing.fixtures`, and need pytest alone.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 import pytest
+
+if TYPE_CHECKING:
+    from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract
+    from tiny_ca.testing.crypto import CryptoContract
+    from tiny_ca.testing.issuer import IssuerContract
+    from tiny_ca.testing.observer import ObserverContract, Seen
+    from tiny_ca.testing.ocsp import ResponseStoreContract
+    from tiny_ca.testing.outbox import OutboxContract
+    from tiny_ca.testing.registry import RegistryContract
+    from tiny_ca.testing.registry_machine import RegistryMachine
+    from tiny_ca.testing.registry_model import RegistryModel
+    from tiny_ca.testing.storage import StorageContract
 
 # Before they are imported, so that a failed assertion shows its values.
 pytest.register_assert_rewrite(
@@ -41,16 +57,20 @@ pytest.register_assert_rewrite(
     )
 )
 
-from tiny_ca.testing.clock_entropy import ClockContract, EntropyContract  # noqa: E402
-from tiny_ca.testing.crypto import CryptoContract  # noqa: E402
-from tiny_ca.testing.issuer import IssuerContract  # noqa: E402
-from tiny_ca.testing.observer import ObserverContract, Seen  # noqa: E402
-from tiny_ca.testing.ocsp import ResponseStoreContract  # noqa: E402
-from tiny_ca.testing.outbox import OutboxContract  # noqa: E402
-from tiny_ca.testing.registry import RegistryContract  # noqa: E402
-from tiny_ca.testing.registry_machine import RegistryMachine  # noqa: E402
-from tiny_ca.testing.registry_model import RegistryModel  # noqa: E402
-from tiny_ca.testing.storage import StorageContract  # noqa: E402
+_HOME_OF = {
+    "ClockContract": "clock_entropy",
+    "CryptoContract": "crypto",
+    "EntropyContract": "clock_entropy",
+    "IssuerContract": "issuer",
+    "ObserverContract": "observer",
+    "OutboxContract": "outbox",
+    "RegistryContract": "registry",
+    "RegistryMachine": "registry_machine",
+    "RegistryModel": "registry_model",
+    "ResponseStoreContract": "ocsp",
+    "Seen": "observer",
+    "StorageContract": "storage",
+}
 
 __all__ = [
     "ClockContract",
@@ -66,3 +86,10 @@ __all__ = [
     "Seen",
     "StorageContract",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # When they are used: the fixtures do without hypothesis.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

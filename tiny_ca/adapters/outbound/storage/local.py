@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tiny_ca.adapters.outbound.storage.backup import LocalFolders
 from tiny_ca.adapters.outbound.storage.base import BaseStorage, CryptoObject, Serializer
 from tiny_ca.adapters.outbound.storage.crls import StagedLocalCRL, read_crl, stage_crl
+from tiny_ca.adapters.outbound.storage.examination import LocalExamination
 from tiny_ca.adapters.outbound.storage.files import (
     locked,
     make_folders,
@@ -48,7 +49,7 @@ _IN_THE_WAY = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 """What `rename` says of a folder, or of a file or a link, that is there already."""
 
 
-class LocalStorage(LocalFolders, BaseStorage):
+class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
     """Keeps files under *base_folder*: `[cert_path/]<uuid>/<name>.pem|.key|.csr`, `crl.pem`.
 
     Folders are 0700 and files 0600.  Private keys are encrypted (PKCS #8) when
