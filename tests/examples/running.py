@@ -6,11 +6,13 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import environ
 from pathlib import Path
 
+PATIENCE = 120
+"""Seconds that a process may take to get somewhere, on a machine that does much else."""
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -29,7 +31,8 @@ def output_of(name: str, *arguments: object, cwd: Path, env: Mapping[str, str] =
         check=False,
         timeout=120,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
     return done.stdout
 
 
@@ -62,7 +65,7 @@ def started(
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -78,3 +81,11 @@ def client_context(root: Path, pair: tuple[Path, Path] | None = None) -> ssl.SSL
     if pair is not None:
         context.load_cert_chain(*pair)
     return context
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another process is about to do."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
