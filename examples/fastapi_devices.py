@@ -24,14 +24,13 @@ from typing import Annotated, Any
 
 import uvicorn
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import tiny_ca
-from tiny_ca import AsyncCertLifecycleManager, CertSerialParser, CertType, ClientConfig
+from tiny_ca import AsyncCertLifecycleManager, CertSerialParser, CertType
 from tiny_ca.adapters.inbound.http import create_app
 
 # A device is its name: whatever else a request asks for is not certified.
@@ -141,13 +140,17 @@ async def serve(folder: Path, port: int, pki_port: int) -> None:
         profiles={"sensor": SENSOR},
         publication_url=f"http://localhost:{pki_port}/pki",
     ) as ca:
-        server = ClientConfig(common_name="localhost", profile="server", key_algorithm="p-256")
-        certificate, _, _ = await ca.issue_certificate(server, "live", "server", is_overwrite=True)
+        server = await ca.issue("localhost", profile="server", is_overwrite=True)
         # The same one at each start: it is not the service's to replace.
-        operator = ClientConfig(common_name="operator", profile="client", serial_type=CertType.USER)
-        await ca.issue_certificate(operator, "live", "operator", idempotency_key="operator")
-        root = (await ca.get_cert_chain(certificate))[-1].public_bytes(Encoding.PEM)
-        (folder / "live/root.pem").write_bytes(root)
+        await ca.issue(
+            "operator",
+            profile="client",
+            serial_type=CertType.USER,
+            cert_path="live",
+            uuid_str="operator",
+            idempotency_key="operator",
+        )
+        (await ca.trust_pem()).write_to_path(folder / "live/root.pem")
 
         app = FastAPI(exception_handlers=dict.fromkeys(STATUS_OF, refuse))
         app.state.ca = ca
@@ -159,8 +162,8 @@ async def serve(folder: Path, port: int, pki_port: int) -> None:
             app,
             port=port,
             http=PeerCertificateProtocol,
-            ssl_certfile=folder / "live/server/localhost.pem",
-            ssl_keyfile=folder / "live/server/localhost.key",
+            ssl_certfile=server.paths[".pem"],
+            ssl_keyfile=server.paths[".key"],
             ssl_ca_certs=str(folder / "live/root.pem"),
             ssl_cert_reqs=ssl.CERT_OPTIONAL,
         )
