@@ -9,57 +9,16 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tiny_ca import CAConfig, CertLifecycleManager, LocalStorage, SyncDBHandler
-from tiny_ca.adapters.outbound.db.revocations import list_unlisted
-from tiny_ca.adapters.outbound.db.schema import certificates
+from bench.registries import NOW, REASONS, filled_registry
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-REASONS = ("keyCompromise", "superseded", "cessationOfOperation", "unspecified")
 PEER_TO = 100_000
-
-
-@contextmanager
-def filled_registry(folder: Path, count: int) -> Iterator[tuple[CertLifecycleManager, list[int]]]:
-    """Open a CA of which *count* certificates are revoked, and give their serial numbers."""
-    registry = SyncDBHandler(f"sqlite:///{folder / 'registry.db'}")
-    with CertLifecycleManager(LocalStorage(folder / "pki"), db_handler=registry) as ca:
-        ca.create_self_signed_ca(CAConfig(common_name="Bench", key_algorithm="p-256"))
-        assert ca.factory is not None
-        issuer_id = ca.factory.issuer_id
-        serials = [int.from_bytes(b"SV" + os.urandom(18)) for _ in range(count)]
-        row = {
-            "issuer_id": issuer_id,
-            "status": "revoked",
-            "cert_type": "SVC",
-            "not_before": NOW - timedelta(days=1),
-            "not_after": NOW + timedelta(days=365),
-            "created_at": NOW,
-        }
-        with registry._db.engine.begin() as connection:  # noqa: SLF001
-            for start in range(0, count, 10_000):
-                rows = [
-                    {
-                        **row,
-                        "serial_number": str(serial),
-                        "common_name": f"n{serial:x}",
-                        "revocation_date": NOW - timedelta(seconds=serial % 86_400),
-                        "revocation_reason": REASONS[serial % 4],
-                    }
-                    for serial in serials[start : start + 10_000]
-                ]
-                connection.execute(sa.insert(certificates), rows)
-            list_unlisted(connection)
-        yield ca, serials
 
 
 def by_cryptography(serials: list[int]) -> float:
@@ -71,8 +30,8 @@ def by_cryptography(serials: list[int]) -> float:
     for serial in serials:
         builder = x509.RevokedCertificateBuilder(serial, NOW.replace(tzinfo=None))
         reason = REASONS[serial % 4]
-        if reason != "unspecified":
-            builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(reason)), False)
+        if reason.value != "unspecified":
+            builder = builder.add_extension(x509.CRLReason(x509.ReasonFlags(reason.value)), False)
         revoked.append(builder.build())
     x509.CertificateRevocationListBuilder(
         issuer_name=name,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from bench.crl import filled_registry
+from bench.registries import filled_registry
 from tests.interop.pki import PKI
 from tests.interop.test_pkilint import lint_crl
 from tests.support import need, run

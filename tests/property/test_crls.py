@@ -1,9 +1,11 @@
 """CRLs as we write and read them, with cryptography as the other eye."""
 
+import tracemalloc
 from datetime import timedelta
 from functools import cache
-from io import BytesIO
-from itertools import pairwise
+from io import SEEK_END, BytesIO
+from itertools import pairwise, repeat
+from tempfile import TemporaryFile
 
 import pytest
 from cryptography import x509
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 
 from tests.property.strategies import NOW, utc_moments
 from tiny_ca.domain.crl import SHARD_KEYS, CRLPlan, CRLScope, Shard, encode_crl_entry, shard_key_of
+from tiny_ca.domain.crl_index import EntryIndex
 from tiny_ca.domain.crl_reader import parse_crl, parse_entry, vanished
+from tiny_ca.domain.der import object_identifier, octet_string, sequence
 from tiny_ca.domain.der_reader import Reader
 from tiny_ca.domain.errors import InvalidRequest, MalformedDER, ValidationCertError
 from tiny_ca.domain.records import CRLEntry, CRLStamp
@@ -100,7 +104,7 @@ class TestACRL:
         read = ca().issuer.verify_crl(data)
         assert (read.stamp, read.base_number) == (plan.stamp, plan.base_number)
         assert list(read) == wanted
-        assert sum(1 for _ in read.offsets()) == len(wanted)
+        assert read.count() == sum(1 for _ in read.offsets()) == len(wanted)
         theirs = x509.load_der_x509_crl(data)
         assert (theirs.last_update_utc, theirs.next_update_utc) == (this_update, next_update)
         critical = {each.oid.dotted_string for each in theirs.extensions if each.critical}
@@ -112,6 +116,45 @@ class TestACRL:
         data = crl_of(list(range(2**120, 2**120 + count)))
         assert sum(1 for _ in ca().issuer.verify_crl(data)) == count
         assert len(x509.load_der_x509_crl(data)) == count
+
+    def test_with_entries_that_are_long(self) -> None:
+        """As an indirect CRL's are, among others, at the ends of what is read at once too."""
+        long = Reader(encode_crl_entry(CRLEntry(5, NOW, CRLReason.SUPERSEDED)))
+        fields = long.sequence()
+        extensions = sequence(
+            sequence(object_identifier("1.2.3"), octet_string(bytes(200))),
+        )
+        large = sequence(fields.encoded(), fields.encoded(), extensions)
+        short = [
+            encode_crl_entry(CRLEntry(number, NOW, CRLReason.SUPERSEDED)) for number in range(2000)
+        ]
+        plan = CRLPlan(CRLStamp(1, NOW, NOW))
+        data = signed(plan, [large, *short, large, large, *short[:1], large])
+        read = ca().issuer.verify_crl(data)
+        numbers = [5, *range(2000), 5, 5, 0, 5]
+        assert read.count() == len(numbers)
+        assert [entry.serial_number for entry in read] == numbers
+        assert [at for at, _, _ in read.places()] == list(read.offsets())
+        index = EntryIndex(read)
+        assert len(index) == len(numbers)
+        assert all(index.find(number) is not None for number in numbers)
+        assert index.find(2001) is None
+
+    def test_signing_keeps_no_entries(self) -> None:
+        """However many they are: neither to be hashed nor to be moved into their place."""
+        part = b"".join(
+            encode_crl_entry(CRLEntry(2**100 + one, NOW, CRLReason.SUPERSEDED))
+            for one in range(10_000)
+        )
+        issuer = ca().issuer
+        with TemporaryFile() as file:
+            tracemalloc.start()
+            try:
+                issuer.sign_crl(CRLPlan(CRLStamp(1, NOW, NOW)), repeat(part, 64), file)
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert file.seek(0, SEEK_END) > 64 * len(part) > 16 * peak
 
     @given(st.integers(0, 2**16), st.integers(0, 7))
     def test_one_bit_that_is_altered(self, at: int, bit: int) -> None:

@@ -1,7 +1,7 @@
 """Reading a CRL where it lies, without a copy of its entries (RFC 5280 §5.1)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from tiny_ca.domain.crl import INVALIDITY_DATE, REASON_CODE, REASONS
 from tiny_ca.domain.der import (
@@ -23,6 +23,10 @@ AUTHORITY_KEY_IDENTIFIER = "2.5.29.35"
 
 Data = bytes | memoryview
 _REASON_OF = {code: reason for reason, code in REASONS.items()}
+_BLOCK = 1 << 18
+"""How much is hashed at once: each call gives other threads a turn."""
+_FEW = 1 << 14
+"""In how many octets entries are looked for: faster in a copy of them than where they are."""
 _MOST_APART = 100_000
 """How many entries may be looked through for the one that should be next."""
 
@@ -43,29 +47,71 @@ class CRLReader:
     extensions: dict[str, tuple[bool, bytes]]
     """By OID: whether critical, and the value."""
     entries: range
+    forget: Callable[[int, int], object] = field(compare=False, repr=False)
+    """Says from where to where *data* were read and need not be kept in memory."""
+
+    def octets(self, part: range) -> Iterator[bytes]:
+        """Give a part of the data in blocks."""
+        for at in range(part.start, part.stop, _BLOCK):
+            end = min(at + _BLOCK, part.stop)
+            yield self.data[at:end].tobytes()
+            self.forget(at, end)
+
+    def count(self) -> int:
+        """Walk through all entries, and count them.  Raises `MalformedDER` for what is none."""
+        return sum(len(starts) for _, _, starts in self._blocks())
 
     def offsets(self) -> Iterator[int]:
         """Give where every entry begins.  Raises `MalformedDER` for what is none."""
-        data, at, end = self.data, self.entries.start, self.entries.stop
+        return (at + start for at, _, starts in self._blocks() for start in starts)
+
+    def places(self) -> Iterator[tuple[int, Data, int]]:
+        """Give where every entry begins, and octets to read it from, faster, and where in them."""
+        for at, octets, starts in self._blocks():
+            for start in starts:
+                yield at + start, octets, start
+
+    def _blocks(self) -> Iterator[tuple[int, Data, list[int]]]:
+        """Give some octets at a time: where they are, and where in them entries begin."""
+        at, end = self.entries.start, self.entries.stop
         while at < end:
-            yield at
-            # An entry of less than 128 octets, as nearly all are, is passed over at once.
-            if data[at] == SEQUENCE and at + 1 < end and data[at + 1] < 0x80:
-                at += 2 + data[at + 1]
+            block = self.data[at : min(at + _FEW, end)].tobytes()
+            starts, passed = _short_entries(block)
+            if passed:
+                yield at, block, starts
+                self.forget(at, at + passed)
+                at += passed
             else:
-                at = Reader(data, at, end).element(SEQUENCE).end
-        if at > end:
-            raise MalformedDER("The last entry ends after what holds it.")
+                following = Reader(self.data, at, end).element(SEQUENCE).end
+                yield at, self.data[at:following], [0]
+                at = following
 
     def __iter__(self) -> Iterator[CRLEntry]:
         for at in self.offsets():
             yield parse_entry(Reader(self.data, at, self.entries.stop))
 
 
+def _short_entries(octets: bytes) -> tuple[list[int], int]:
+    """Give where the entries of less than 128 octets begin, as nearly all are, and where they end.
+
+    Up to the first that is longer, malformed, or cut off.
+    """
+    starts = []
+    at, size = 0, len(octets)
+    while at + 1 < size and octets[at] == SEQUENCE:
+        length = octets[at + 1]
+        if length >= 0x80 or at + 2 + length > size:
+            break
+        starts.append(at)
+        at += 2 + length
+    return starts, at
+
+
 def parse_crl(data: Data) -> CRLReader:
     """Take a CRL apart; its entries are looked at when they are asked for.
 
-    Raises `MalformedDER` for anything but a whole CRL of version 2 with nextUpdate and
+    Data that are mapped may have a `forget` (`ports.storage.StagedCRL.read`).  Raises
+    `MalformedDER` for anything but a whole CRL of version 2 with nextUpdate and
     cRLNumber, which every conforming CRL has (§5.1.2.1, §5.1.2.5, §5.2.3).
     """
     outer = Reader(data)
@@ -101,7 +147,12 @@ def parse_crl(data: Data) -> CRLReader:
         base_number=None if base is None else Reader(base).integer(),
         extensions=extensions,
         entries=entries,
+        forget=getattr(crl.data.obj, "forget", _keep),
     )
+
+
+def _keep(_start: int, _stop: int) -> None:
+    """Stand in for what data that are not mapped don't have."""
 
 
 def parse_extensions(reader: Reader) -> dict[str, tuple[bool, bytes]]:
@@ -149,6 +200,7 @@ def vanished(old: CRLReader, new: CRLReader, parts: list[int]) -> list[CRLEntry]
             for start, end in _bounds(part):
                 if not former.passes(part[start:end]):
                     former.find(_serial_of(Reader(part, start)))
+        new.forget(at, at + length)
         at += length
     return former.rest()
 
@@ -171,6 +223,7 @@ class _Former:
 
     def __init__(self, crl: CRLReader) -> None:
         self._reader = Reader(crl.data, crl.entries.start, crl.entries.stop)
+        self._forget = crl.forget
         self._skipped: dict[bytes, int] = {}
         """Serial numbers that were passed over, and where their entries are."""
         self._early: set[bytes] = set()
@@ -183,6 +236,8 @@ class _Former:
         if end > self._reader.end or self._reader.data[at:end].tobytes() != octets:
             return False
         self._reader.position = end
+        if len(octets) > _FEW:
+            self._forget(at, end)
         return True
 
     def find(self, serial: bytes) -> None:

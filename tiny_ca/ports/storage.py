@@ -71,7 +71,11 @@ class StagedCRL(StagedFile, Protocol):
     """A CRL that can be read again before it is swapped in."""
 
     def read(self) -> bytes | memoryview:
-        """Give what was written, DER, from where it lies now.  Raises `StorageError`."""
+        """Give what was written, DER, from where it lies now.  Raises `StorageError`.
+
+        The `obj` of a memoryview of a mapped file can have a method `forget(start, stop)`, which
+        is called with what was read and may leave the memory.
+        """
         ...
 
 

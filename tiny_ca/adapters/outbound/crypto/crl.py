@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from hashlib import new as new_hash
-from itertools import count
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 from cryptography import x509
@@ -87,7 +87,7 @@ def sign_crl(
     if size:
         head += der.header(der.SEQUENCE, size)
     head = der.header(der.SEQUENCE, len(head) + size + len(tail)) + head
-    signature = _sign(key, (head, *_blocks(file, room, size), tail))
+    signature = _sign(key, chain((head,), _blocks(file, room, size), (tail,)))
     foot = tail + algorithm + der.bit_string(signature)
     head = der.header(der.SEQUENCE, len(head) + size + len(foot)) + head
     file.seek(0)
@@ -187,12 +187,7 @@ def verify_crl(ca: x509.Certificate, data: bytes | memoryview) -> CRLReader:
     except (MalformedDER, SigningError) as error:
         raise ValidationCertError(f"The CRL can't be read: {error}") from error
     _check_fields(ca, crl, algorithm)
-    signed = crl.to_be_signed
-    blocks = (
-        crl.data[at : min(at + _BLOCK, signed.stop)].tobytes()
-        for at in range(signed.start, signed.stop, _BLOCK)
-    )
-    to_be_signed, arguments = _prehashed(public_key, blocks)
+    to_be_signed, arguments = _prehashed(public_key, crl.octets(crl.to_be_signed))
     try:
         public_key.verify(crl.signature, to_be_signed, *arguments)
     except (InvalidSignature, TypeError, ValueError) as error:

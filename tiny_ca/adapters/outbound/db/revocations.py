@@ -55,7 +55,10 @@ __all__ = [
 ]
 
 PART = 5000
-"""Entries a statement: enough to be fast, few enough to be a short transaction."""
+"""Rows a statement: enough to be fast, few enough to be a short transaction."""
+CRL_PART = 20_000
+"""Entries a statement: a megabyte that the database puts together."""
+_NO_SORT = text("SET LOCAL enable_sort = off")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '10s'")
 
 _AT_ONCE = 500
@@ -120,16 +123,20 @@ def crl_part(
         select(_r.entry, key.label("key"), _r.certificate_id)
         .where(*conditions)
         .order_by(key, _r.certificate_id)
-        .limit(PART)
+        .limit(CRL_PART)
         .subquery()
     )
     # Both halves of the place in one number, since the greatest of each may be of two rows.
     place = func.max(cast(rows.c.key, BigInteger) * 2**32 + rows.c.certificate_id)
     query = select(_Concatenated(rows.c.entry), func.count(), place)
+    if connection.dialect.name == "postgresql":
+        # The index has the rows in this order. With statistics of before they came, the planner
+        # takes them for few, and sorts what is left of a million for each part.
+        connection.execute(_NO_SORT)
     entries, count, last = connection.execute(query).one()
     if not count:
         return CRLPart(0, b""), None
-    return CRLPart(count, bytes(entries)), divmod(last, 2**32) if count == PART else None
+    return CRLPart(count, bytes(entries)), divmod(last, 2**32) if count == CRL_PART else None
 
 
 def revoked_page(

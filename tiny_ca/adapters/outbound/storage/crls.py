@@ -23,6 +23,7 @@ __all__ = ["StagedLocalCRL", "read_crl", "stage_crl"]
 _LINE = 48
 """Octets that are a line of 64 characters (RFC 7468 §2)."""
 _LINES = 1024
+_NEIGHBOURS = 1 << 20
 
 
 def stage_crl(
@@ -71,9 +72,24 @@ def read_crl(path: Path) -> memoryview | None:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size == 0:
                     return memoryview(b"")
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+                return memoryview(_Mapping(file.fileno(), 0, access=mmap.ACCESS_READ))
         except FileNotFoundError:
             return None
+
+
+class _Mapping(mmap.mmap):
+    """A file that is read where it lies."""
+
+    def forget(self, start: int, stop: int) -> None:
+        """Take what was read out of this process's memory; it is read again when it is needed.
+
+        Else whoever walks through a CRL seems to hold all of it.
+        """
+        # The system maps neighbours as well, of what was forgotten already.
+        start = max(0, start - _NEIGHBOURS)
+        first = start - start % mmap.PAGESIZE
+        if hasattr(mmap, "MADV_DONTNEED") and first < stop:
+            self.madvise(mmap.MADV_DONTNEED, first, stop - first)
 
 
 class StagedLocalCRL:

@@ -1,0 +1,44 @@
+"""CRLs of many entries: what they cost in the database, in memory, and other threads."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from bench.registries import filled_registry
+from tests.support import PostgreSQL
+from tiny_ca.adapters.outbound.db import revocations
+
+MANY = 30_000
+
+
+@pytest.mark.xdist_group("postgresql")
+def test_postgresql_reads_entries_in_the_order_of_the_index(
+    postgresql: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With statistics of an empty table, too: else it sorts what is left, for each part."""
+    monkeypatch.setattr(revocations, "CRL_PART", MANY // 10)
+    plans: list[str] = []
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "string_agg" in statement:
+            # By the same connection, with the settings of its transaction.
+            with cursor.connection.cursor() as other:
+                other.execute(f"EXPLAIN {statement}", parameters)
+                plans.append("\n".join(line for (line,) in other.fetchall()))
+
+    url = postgresql.new_database()
+    with filled_registry(tmp_path, 0, url) as (empty, _):
+        engine = empty._handler._db.engine
+        with engine.begin() as connection:
+            for statement in (
+                "ALTER TABLE revocations SET (autovacuum_enabled = off)",
+                "ANALYZE revocations",
+            ):
+                connection.exec_driver_sql(statement)
+    with filled_registry(tmp_path, MANY, url) as (ca, _):
+        event.listen(ca._handler._db.engine, "before_cursor_execute", explain)
+        assert ca.publish_crl().count == MANY
+    assert len(plans) > 10
+    assert all("Sort" not in plan for plan in plans), plans[1]
