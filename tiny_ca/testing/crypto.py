@@ -15,7 +15,13 @@ from tiny_ca.domain.plan import CertificatePlan, KeyUsage
 from tiny_ca.ports.crypto import Crypto, PrivateKey
 from tiny_ca.ports.issuer import Issuer, own_issuer_id
 from tiny_ca.testing.issuer import assert_as_planned
-from tiny_ca.testing.samples import P256, leaf_plan, root_plan, sample_key
+from tiny_ca.testing.samples import (
+    P256,
+    damaged_certificates,
+    leaf_plan,
+    root_plan,
+    sample_key,
+)
 
 __all__ = ["CryptoContract"]
 
@@ -113,6 +119,15 @@ class CryptoContract:
         plan = replace(plan, validity=Validity(start, plan.validity.not_after))
         with pytest.raises(SigningError):
             crypto.self_sign(plan, key)
+
+    def test_what_is_malformed_is_not_readable(
+        self, crypto: Crypto, certificate: x509.Certificate
+    ) -> None:
+        """The key, an extension or a name: `ErrorLoadCert`, before anybody relies on them."""
+        crypto.check_readable(certificate)
+        for damaged in damaged_certificates():
+            with pytest.raises(ErrorLoadCert):
+                crypto.check_readable(damaged)
 
     def test_issuer_id(
         self, crypto: Crypto, key: PrivateKey, plan: CertificatePlan, certificate: x509.Certificate

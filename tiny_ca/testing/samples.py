@@ -41,6 +41,7 @@ __all__ = [
     "P256",
     "SampleCA",
     "at_once",
+    "damaged_certificates",
     "entries_of",
     "issuer_id_of_name",
     "leaf_plan",
@@ -154,6 +155,20 @@ class SampleCA:
         registry.reserve([reservation])
         self.commit(registry, reservation, reservation.created_at)
         return reservation
+
+
+def damaged_certificates() -> list[x509.Certificate]:
+    """Give certificates that parse, with a name, a key and an extension that do not."""
+    ca = SampleCA()
+    der = ca.certificate(ca.reservation(1, "leaf.example")).public_bytes(Encoding.DER)
+    damages = (
+        (b"leaf.example", b"leaf\xff\xfexample"),
+        # A curve that there is not; a SEQUENCE without its content.
+        (b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x7f"),
+        (b"\x55\x1d\x13\x01\x01\xff\x04\x02\x30\x00", b"\x55\x1d\x13\x01\x01\xff\x04\x02\x30\x01"),
+    )
+    assert all(before in der for before, _ in damages)
+    return [x509.load_der_x509_certificate(der.replace(*each)) for each in damages]
 
 
 def entries_of(parts: Iterable[CRLPart]) -> list[CRLEntry]:

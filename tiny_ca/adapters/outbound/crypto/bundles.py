@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest
 from tiny_ca.ports.bundles import Bundle, Protection
 from tiny_ca.ports.crypto import PrivateKey
@@ -35,7 +36,8 @@ class CryptographyBundles:
         """Read certificates and a private key.  Raises `ErrorLoadCert`."""
         try:
             certificates, key = (_of_pem if b"-----BEGIN" in data else _of_pkcs12)(data, password)
-        except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+            public_keys = [one.public_key() for one in certificates]
+        except UNREADABLE as error:
             # TypeError: a password that is missing, or given for a key without one.
             raise ErrorLoadCert(
                 "the CA", f"no PEM or PKCS #12, or the password: {error}"
@@ -44,10 +46,10 @@ class CryptographyBundles:
             raise ErrorLoadCert("the CA", "there is no certificate in it.")
         mine = certificates[0]
         if key is not None:
-            of_key = [one for one in certificates if one.public_key() == key.public_key()]
-            if not of_key:
+            own = key.public_key()
+            if own not in public_keys:
                 raise ErrorLoadCert("the CA", "the private key belongs to no certificate in it.")
-            mine = of_key[0]
+            mine = certificates[public_keys.index(own)]
         return Bundle(mine, key, tuple(one for one in certificates if one != mine))
 
     def pem(self, certificates: Sequence[x509.Certificate]) -> bytes:

@@ -5,6 +5,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from tiny_ca.adapters.outbound.crypto.keys import key_spec_of
 from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
@@ -38,7 +39,7 @@ def read_request(
     csr: x509.CertificateSigningRequest | bytes | str, *, for_ca: bool = False
 ) -> ReceivedRequest:
     """Read a request.  Raises `InvalidCSR`, `WeakKey` or `InvalidName`."""
-    request = csr if isinstance(csr, x509.CertificateSigningRequest) else _parse(csr)
+    request = _checked(csr) if isinstance(csr, x509.CertificateSigningRequest) else _parse(csr)
     try:
         public_key = request.public_key()
         is_proved = request.is_signature_valid
@@ -75,10 +76,20 @@ def check_readable(certificate: x509.Certificate) -> None:
         raise ErrorLoadCert("the certificate", f"it can't be read: {error}") from error
 
 
+def _check_length(length: int) -> None:
+    if length > _LARGEST:
+        raise InvalidCSR(f"The request is {length} bytes long, more than {_LARGEST}.")
+
+
+def _checked(csr: x509.CertificateSigningRequest) -> x509.CertificateSigningRequest:
+    # What is in it has not been parsed yet.
+    _check_length(len(csr.public_bytes(Encoding.DER)))
+    return csr
+
+
 def _parse(csr: bytes | str) -> x509.CertificateSigningRequest:
     # Before it is parsed, and before a string is even encoded: a parser's work grows with it.
-    if len(csr) > _LARGEST:
-        raise InvalidCSR(f"The request is {len(csr)} bytes long, more than {_LARGEST}.")
+    _check_length(len(csr))
     try:
         data = csr.encode("ascii") if isinstance(csr, str) else csr
         if data.lstrip().startswith(b"-----BEGIN"):
