@@ -3,11 +3,15 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from tests.support import unavailable
+import tiny_ca
+from tests.support import need, run, unavailable
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -36,10 +40,70 @@ def test_the_readmes_code_runs(block: str, tmp_path: Path) -> None:
     python("-c", block, cwd=tmp_path)
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+PAGES = [
+    page
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    if blocks("python", page.read_text()) and page.stem != "tutorial"
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_documentations_code_runs(page: Path, tmp_path: Path) -> None:
     for block in blocks("python", page.read_text()):
         python("-c", block, cwd=tmp_path)
+
+
+def test_the_tutorials_commands_run_between_its_code(tmp_path: Path) -> None:
+    need("openssl")
+    steps = re.findall(
+        r"^```(python|sh)\n(.*?)^```$",
+        (ROOT / "docs/tutorial.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert {language for language, _ in steps} == {"python", "sh"}
+    for language, step in steps:
+        if language == "python":
+            python("-c", step, cwd=tmp_path)
+        else:
+            done = run("bash", "-euc", step, cwd=tmp_path)
+            assert (done.returncode, done.stderr) == (0, "")
+
+
+def pages_of(entry: Any) -> Iterator[str]:
+    """Give the pages of a part of the menu."""
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for one in entry.values() if isinstance(entry, dict) else entry:
+            yield from pages_of(one)
+
+
+def test_every_page_is_in_the_menu_once() -> None:
+    """Add a new one to `nav` in mkdocs.yml."""
+    menu = list(pages_of(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    assert sorted(menu) == sorted(
+        str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")
+    )
+
+
+def test_pages_link_to_pages() -> None:
+    """What lies outside of docs/ is not on the site: name it, without a link."""
+    for page in (ROOT / "docs").rglob("*.md"):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            target = (page.parent / link).resolve()
+            assert target.is_relative_to(ROOT / "docs") and target.is_file(), (page.name, link)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """Add a new one to a page of docs/reference."""
+    text = "\n".join(page.read_text() for page in (ROOT / "docs/reference").glob("*.md"))
+    shown = set(re.findall(r"^::: tiny_ca\.(\w+)$", text, re.MULTILINE))
+    errors = {
+        name
+        for name in tiny_ca.__all__
+        if getattr(tiny_ca, name).__module__ == "tiny_ca.domain.errors"
+    }
+    assert set(tiny_ca.__all__) - errors - {"SyncDatabaseManager"} <= shown
 
 
 WITHOUT_EXTRAS = """
