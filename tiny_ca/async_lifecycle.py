@@ -173,6 +173,7 @@ class AsyncCertLifecycleManager:
     issue = _awaited(CertLifecycleManager.issue)
     get_issued = _awaited(CertLifecycleManager.get_issued)
     write_live = _awaited(CertLifecycleManager.write_live)
+    due_for_renewal = _awaited(CertLifecycleManager.due_for_renewal)
     trusted_roots = _awaited(CertLifecycleManager.trusted_roots)
     trust_pem = _awaited(CertLifecycleManager.trust_pem)
     configure_trust = _awaited(CertLifecycleManager.configure_trust)

@@ -153,6 +153,7 @@ class Everything:
         ca.configure_trust(SSLContext(PROTOCOL_TLS_CLIENT))
         assert ca.trust_pem().bytes()
         assert ca.trusted_roots()
+        assert ca.due_for_renewal() == []
 
     def authorities(self) -> None:
         ca = self.ca

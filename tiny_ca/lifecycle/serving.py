@@ -12,9 +12,10 @@ from cryptography import x509
 from tiny_ca.adapters.outbound.storage import PEM
 from tiny_ca.adapters.outbound.tls import load_roots
 from tiny_ca.application import chain as chains
-from tiny_ca.application import export, find
+from tiny_ca.application import export, find, renewals
 from tiny_ca.application.guess import config_of_names
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
+from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.lifecycle.exporting import Exporting
 from tiny_ca.lifecycle.issued import IssuedCertificate, LiveLayout, LiveLayoutName
@@ -96,6 +97,17 @@ class Serving(Issuing, Exporting, Face):
         Does what `IssuedCertificate.write_live` does, and raises as it and `get_issued`.
         """
         return self._get_issued(serial).write_live(folder, name, layout=layout, keep=keep)
+
+    def due_for_renewal(
+        self, name: str = "*", *, within: timedelta | None = None
+    ) -> list[CertificateRecord]:
+        """Give the active certificates of this CA with this common name that are to be renewed.
+
+        `*` in *name* stands for any characters.  One is due when the last third of its life has
+        begun, or when it ends *within*, but not in its first third.  CAs are left out.  Raises
+        `InvalidRequest` for a negative *within*, `DBNotInitedError`.
+        """
+        return list(renewals.due(self._with_registry(), self._issuer(), name, within))
 
     def trusted_roots(self) -> list[x509.Certificate]:
         """Give the roots that vouch for this CA: the one above it, and after a rollover both.

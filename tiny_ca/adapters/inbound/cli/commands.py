@@ -32,6 +32,11 @@ COMMANDS = {
         Command("show", "listing:show", "Show a certificate on record"),
     ),
     "Publish": (Command("crl", "publishing:crl", "Sign a CRL and put it into its files"),),
+    "Keep it going": (
+        Command("needs-renewal", "keeping:needs_renewal", "Say whether a certificate is due"),
+        Command("doctor", "doctoring:doctor", "Compare registry, files and CRLs"),
+        Command("trust", "trusting:app", "Let this machine trust the CA, or no longer"),
+    ),
 }
 """By heading, in the order of `tiny-ca --help`."""
 

@@ -1,0 +1,260 @@
+"""`tiny-ca doctor`, `needs-renewal`, and renewing what is due, once or as a daemon."""
+
+import json
+import stat
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from tests.command_line import tiny_ca
+from tests.integration.test_tls_values import issue
+from tiny_ca import (
+    AsyncCertLifecycleManager,
+    CAConfig,
+    CertLifecycleManager,
+    ManualClock,
+    MemoryRegistry,
+    MemoryStorage,
+)
+from tiny_ca.adapters.inbound.cli.keeping import NOT_DUE, Keeper
+from tiny_ca.domain.errors import InvalidRequest, StorageError
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TINY_CA_KEY_PASSPHRASE", raising=False)
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Path:
+    assert tiny_ca("init", "my-pki", "--name", "Root").code == 0
+    return tmp_path / "my-pki"
+
+
+class TestDoctor:
+    def test_all_is_well(self, pki: Path) -> None:
+        assert tiny_ca("issue", "a.internal").code == 0
+        sound = tiny_ca("doctor")
+        assert sound.code == 0
+        assert sound.out == "Sound: 2 valid certificates, 2 files, 0 CRLs.\n"
+        told = tiny_ca("doctor", "--json").json
+        assert (told["sound"], told["findings"]) == (True, [])
+
+    def test_something_is_wrong(self, pki: Path) -> None:
+        assert tiny_ca("issue", "a.internal").code == 0
+        [key] = pki.rglob("a.internal.key")
+        key.chmod(0o644)
+        wrong = tiny_ca("doctor")
+        assert wrong.code == 5
+        assert wrong.out.startswith("wrong     Others than its owner")
+        assert key.stat().st_mode & stat.S_IROTH
+        told = json.loads(tiny_ca("doctor", "--json").out)
+        assert [one["problem"] for one in told["findings"]] == ["exposed-key"]
+        fixed = tiny_ca("doctor", "--fix")
+        assert fixed.code == 0
+        assert fixed.out.startswith("repaired  Others than its owner")
+        assert tiny_ca("doctor").code == 0
+
+    def test_what_it_can_not_repair(self, pki: Path) -> None:
+        assert tiny_ca("issue", "a.internal").code == 0
+        [certificate] = pki.rglob("a.internal.pem")
+        certificate.write_text("damaged")
+        assert tiny_ca("doctor", "--fix").code == 5
+
+
+class TestNeedsRenewal:
+    def test_of_the_registry_and_of_a_file(self, pki: Path) -> None:
+        assert tiny_ca("issue", "a.internal", "--days", "9").code == 0
+        [file] = pki.rglob("a.internal.pem")
+        for which in ("a.internal", file):
+            assert tiny_ca("needs-renewal", which).code == NOT_DUE
+            assert tiny_ca("needs-renewal", which, "--before", "5").code == NOT_DUE
+            # In the first third it never is.
+            assert tiny_ca("needs-renewal", which, "--before", "30").code == NOT_DUE
+            ran = tiny_ca("needs-renewal", which, "--json")
+            assert json.loads(ran.out)["needs_renewal"] is False
+
+    def test_errors_have_codes_of_their_own(self, pki: Path) -> None:
+        assert tiny_ca("needs-renewal", "nobody.internal").code == 3
+        assert tiny_ca("needs-renewal", "./missing.pem").code == 3
+        Path("empty.pem").write_text("")
+        assert tiny_ca("needs-renewal", "empty.pem").code == 2
+        assert tiny_ca("needs-renewal", "Root", "--before", "-1").code == 2
+
+    def test_of_a_file_without_a_ca(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        world = World()
+        path = issue(world.ca, "a.internal").cert_pem.write_to_path(tmp_path / "old.pem")
+        # Issued in 2030 for a year, by a clock of its own.
+        assert tiny_ca("needs-renewal", path).code == NOT_DUE
+
+
+class World:
+    """A CA in memory whose clock is moved by hand, and a keeper of it."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = ManualClock()
+        self.ca = CertLifecycleManager(
+            MemoryStorage(), db_handler=MemoryRegistry(), clock=self.clock
+        )
+        self.ca.create_self_signed_ca(CAConfig(common_name="Root", key_algorithm="p-256"))
+        self.told: list[dict[str, Any]] = []
+        self.keeper = Keeper(self.ca, **{"name": "*", "tell": self.told.append, **settings})
+
+    def events(self) -> list[tuple[str, str]]:
+        found = [(one["event"], one["common_name"]) for one in self.told]
+        self.told.clear()
+        return found
+
+
+class TestDue:
+    def test_its_last_third(self) -> None:
+        ca, clock = (world := World()).ca, world.clock
+        first = issue(ca, "a.internal", days_valid=9)
+        issue(ca, "b.internal", days_valid=90)
+        clock.advance(timedelta(days=6) - timedelta(seconds=1))
+        assert ca.due_for_renewal() == []
+        clock.advance(timedelta(seconds=1))
+        [due] = ca.due_for_renewal()
+        assert due.serial_number == first.serial_number
+        assert ca.due_for_renewal("b.*") == []
+        # Its successor has the claim on the name.
+        ca.renew_certificate(first.serial_number, 9)
+        assert ca.due_for_renewal() == []
+
+    def test_so_long_before_its_end(self) -> None:
+        ca, clock = (world := World()).ca, world.clock
+        issue(ca, "a.internal", days_valid=90)
+        assert ca.due_for_renewal(within=timedelta(days=365)) == []
+        clock.advance(timedelta(days=31))
+        assert len(ca.due_for_renewal(within=timedelta(days=365))) == 1
+        assert ca.due_for_renewal(within=timedelta(days=58)) == []
+        with pytest.raises(InvalidRequest):
+            ca.due_for_renewal(within=timedelta(days=-1))
+
+    def test_neither_cas_nor_what_is_revoked_or_over(self) -> None:
+        ca, clock = (world := World()).ca, world.clock
+        ca.issue_intermediate_ca("Middle", key_algorithm="p-256", days_valid=9)
+        revoked = issue(ca, "a.internal", days_valid=9)
+        issue(ca, "b.internal", days_valid=9)
+        issue(ca.under("Middle"), "c.internal", days_valid=8)
+        clock.advance(timedelta(days=8))
+        ca.revoke_certificate(revoked.serial_number)
+        assert [one.common_name for one in ca.due_for_renewal()] == ["b.internal"]
+        clock.advance(timedelta(days=2))
+        assert ca.due_for_renewal() == []
+
+    @pytest.mark.anyio
+    async def test_async(self) -> None:
+        assert await AsyncCertLifecycleManager.wrapping(World().ca).due_for_renewal() == []
+
+
+HOOK = """
+import os, sys
+with open(sys.argv[1], "a") as log:
+    names = ("NAME", "SERIAL", "LIVE")
+    print(*(os.environ.get(f"TINY_CA_RENEWED_{name}") for name in names), *sys.argv[2:], file=log)
+"""
+
+
+class TestKeeper:
+    @pytest.fixture
+    def hook(self, tmp_path: Path) -> str:
+        (tmp_path / "hook.py").write_text(HOOK)
+        return f"{sys.executable} {tmp_path / 'hook.py'} {tmp_path / 'log'}"
+
+    def test_a_round(self, tmp_path: Path, hook: str) -> None:
+        # A shell would make something else of these arguments.
+        world = World(live=tmp_path / "tls", hooks=[f"{hook} '$HOME;' `id` >x"])
+        first = issue(world.ca, "a.internal", days_valid=9)
+        issue(world.ca, "b.internal", days_valid=90)
+        assert world.keeper.round() == 0
+        assert world.told == []
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 0
+        assert world.events() == [("renewed", "a.internal"), ("deployed", "a.internal")]
+        live = tmp_path / "tls/live/a.internal"
+        shown = x509.load_pem_x509_certificate((live / "cert.pem").read_bytes())
+        assert shown.public_key() == first.certificate.public_key()
+        lasts = shown.not_valid_after_utc - shown.not_valid_before_utc
+        assert lasts == timedelta(days=9)
+        line = f"a.internal {shown.serial_number:x} {live} $HOME; `id` >x\n"
+        assert (tmp_path / "log").read_text() == line
+        assert world.keeper.round() == 0
+        assert (tmp_path / "log").read_text() == line
+
+    def test_a_hook_that_fails_is_tried_again(self, tmp_path: Path) -> None:
+        world = World(hooks=["test -e ready"])
+        issue(world.ca, "a.internal", days_valid=9)
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 1
+        assert world.events() == [("renewed", "a.internal"), ("failed", "a.internal")]
+        assert world.keeper.round() == 1
+        Path("ready").touch()
+        world.told.clear()
+        assert world.keeper.round() == 0
+        assert world.events() == [("deployed", "a.internal")]
+
+    def test_a_hook_that_is_not_there(self) -> None:
+        world = World(hooks=["no-such-program"])
+        issue(world.ca, "a.internal", days_valid=9)
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 1
+        assert "no-such-program" in world.told[-1]["why"]
+
+    def test_one_failure_does_not_keep_others_from_being_renewed(self, tmp_path: Path) -> None:
+        world = World(live=tmp_path / "tls")
+        key_elsewhere = issue(world.ca, "x.internal")
+        request = world.ca._services.storage.load(world.ca.list_certificates()[0].location).csr
+        world.ca.sign_csr(request, common_name="a.internal", days_valid=9)
+        issue(world.ca, "b.internal", days_valid=9)
+        assert key_elsewhere.certificate
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 1
+        assert set(world.events()) == {
+            ("renewed", "a.internal"), ("failed", "a.internal"),
+            ("renewed", "b.internal"), ("deployed", "b.internal"),
+        }  # fmt: skip
+
+    def test_it_stops_between_two_renewals(self) -> None:
+        world = World(hooks=[])
+        for name in ("a.internal", "b.internal"):
+            issue(world.ca, name, days_valid=9)
+        world.clock.advance(timedelta(days=7))
+
+        def tell(told: dict[str, Any]) -> None:
+            world.told.append(told)
+            world.keeper.stop.set()
+
+        world.keeper.tell = tell
+        assert world.keeper.round() == 0
+        assert {event for event, _ in world.events()} == {"renewed"}
+        assert len(world.ca.due_for_renewal()) == 1
+
+    def test_what_a_process_that_died_did_not_write(self, tmp_path: Path) -> None:
+        world = World(live=tmp_path / "tls")
+        first = issue(world.ca, "a.internal", days_valid=9)
+        live = first.write_live(tmp_path / "tls")
+        issue(world.ca, "b.internal", days_valid=9)
+        world.clock.advance(timedelta(days=7))
+        renewed = world.ca.renew_certificate(first.serial_number)
+        assert Keeper(world.ca, "c.*", live=tmp_path / "tls").round() == 0
+        assert (live / "cert.pem").read_bytes() == first.cert_pem.bytes()
+        assert world.keeper.round() == 0
+        assert ("deployed", "a.internal") in world.events()
+        shown = x509.load_pem_x509_certificate((live / "cert.pem").read_bytes())
+        assert shown == renewed
+
+    def test_what_a_storage_says_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "tls").write_text("in the way")
+        world = World(live=tmp_path / "tls")
+        issue(world.ca, "a.internal", days_valid=9)
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 1
+        with pytest.raises(StorageError) as error:
+            issue(world.ca, "c.internal").write_live(tmp_path / "tls")
+        assert str(error.value).split(":")[-1] in world.told[-1]["why"]

@@ -1,0 +1,298 @@
+"""`tiny-ca needs-renewal`, and renewing what is due: once, or as a daemon."""
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Annotated, Any
+
+from cryptography import x509
+from cyclopts import Parameter
+
+from tiny_ca.adapters.inbound.cli.errors import ExitCode
+from tiny_ca.adapters.inbound.cli.opening import Opened, opened
+from tiny_ca.adapters.inbound.cli.options import COMMON, Change, Common
+from tiny_ca.adapters.inbound.cli.output import Output, day
+from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
+from tiny_ca.domain.catalogue import CertificateFilter
+from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, TinyCAError
+from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.records import CertificateRecord
+from tiny_ca.domain.renewal import is_due
+from tiny_ca.lifecycle import CertLifecycleManager, LiveLayoutName
+
+__all__ = ["NOT_DUE", "Keeper", "keep", "needs_renewal"]
+
+NOT_DUE = 10
+"""The exit code of `needs-renewal` when there is nothing to do."""
+_JITTER = 10
+"""Percent of the pause that is added to it, by chance, at the most."""
+_CERTIFICATE_IN = {"certbot": "cert.pem", "kubernetes": "tls.crt"}
+_HOOK_TAKES_AT_MOST = 300
+_random = random.SystemRandom()
+
+
+def needs_renewal(
+    which: Annotated[
+        str, Parameter(name="CERT", help="Serial number, common name, or a file with it (PEM).")
+    ],
+    /,
+    *,
+    before: Annotated[
+        int | None,
+        Parameter(help="So many days before its end. Otherwise when its last third has begun."),
+    ] = None,
+    common: Common = COMMON,
+) -> int:
+    """Say whether a certificate is due.
+
+    It is to be renewed when its last third has begun, or --before so many days.
+    The exit code is 0 if it is, 10 if it is not yet; errors have others. A file is looked at
+    without a CA.
+
+    For example:
+
+        tiny-ca needs-renewal localhost
+        tiny-ca needs-renewal /etc/ssl/live/www/cert.pem --before 14
+    """
+    path = Path(which)
+    if os.sep in which or path.is_file():
+        validity = _validity_in(path)
+    else:
+        with opened(common) as ca:
+            record = meant(ca.manager, which)
+            validity = Validity(record.not_before, record.not_after)
+    within = None if before is None else timedelta(days=before)
+    is_needed = is_due(validity, datetime.now(UTC), within)
+    out = Output(common)
+    if not out.document({"needs_renewal": is_needed, "not_after": validity.not_after}):
+        out.line(f"{'due' if is_needed else 'not yet'}, until {day(validity.not_after)}")
+    return ExitCode.DONE if is_needed else NOT_DUE
+
+
+def _validity_in(path: Path) -> Validity:
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as error:
+        raise ErrorLoadCert(path, f"no certificate in PEM ({error})") from error
+    return Validity(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
+@dataclass
+class Keeper:
+    """Renews what is due, and lets others know."""
+
+    manager: CertLifecycleManager
+    name: str
+    """Common name; `*` in it stands for any characters."""
+    within: timedelta | None = None
+    live: Path | None = None
+    """Folder to write `live/<name>/` into."""
+    layout: LiveLayoutName = "certbot"
+    hooks: Sequence[str] = ()
+    tell: Callable[[dict[str, Any]], None] = lambda _told: None
+    stop: Event = field(default_factory=Event)
+    undeployed: dict[str, int] = field(default_factory=dict)
+    """Serial numbers by name: renewed, and not written or announced with success yet."""
+
+    def round(self) -> int:
+        """Renew, write and run hooks for each certificate that is due; count the failures.
+
+        One after the other; it ends before the next one if `stop` is set meanwhile.  What was
+        renewed and not written, by a process that died, is written.
+        """
+        failures = 0
+        self.undeployed |= dict(self._not_live())
+        for name in list(self.undeployed):
+            if not self.stop.is_set():
+                failures += self._is_failed("deploy", name, self._deploy, name)
+        for record in self.manager.due_for_renewal(self.name, within=self.within):
+            if not self.stop.is_set():
+                failures += self._keep(record)
+        return failures
+
+    def _keep(self, record: CertificateRecord) -> int:
+        name = record.common_name
+        if self._is_failed("renew", name, self._renew, record):
+            return 1
+        return int(self._is_failed("deploy", name, self._deploy, name))
+
+    def _not_live(self) -> Iterator[tuple[str, int]]:
+        """Give names and serial numbers of active certificates whose live files are older."""
+        wanted, now = CertificateFilter(common_name=self.name), datetime.now(UTC)
+        links = [] if self.live is None else sorted((self.live / "live").glob("[!.]*"))
+        for link in links:
+            path = link / _CERTIFICATE_IN[self.layout]
+            if path.is_file():
+                shown = x509.load_pem_x509_certificate(path.read_bytes())
+                old = self.manager.find_certificate(shown.serial_number)
+                active = None if old is None else self.manager.find_certificate(old.common_name)
+                if active is not None and active != old and wanted.matches(active, now):
+                    yield active.common_name, active.serial_number
+
+    def _is_failed(self, doing: str, name: str, work: Callable[..., None], *given: Any) -> bool:
+        """Do it; a failure is told, and tried again in the next round."""
+        try:
+            work(*given)
+        except (TinyCAError, OSError, subprocess.SubprocessError) as error:
+            self.tell({"event": "failed", "doing": doing, "common_name": name, "why": str(error)})
+            return True
+        return False
+
+    def _renew(self, old: CertificateRecord) -> None:
+        lifetime = old.not_after - old.not_before
+        certificate = self.manager.renew_certificate(old.serial_number, valid_for=lifetime)
+        self.undeployed[old.common_name] = certificate.serial_number
+        self.tell(
+            {
+                "event": "renewed",
+                "common_name": old.common_name,
+                "serial": hex_of(certificate.serial_number),
+                "not_after": certificate.not_valid_after_utc,
+            }
+        )
+
+    def _deploy(self, name: str) -> None:
+        serial_number = self.undeployed[name]
+        environment = {
+            **os.environ,
+            "TINY_CA_RENEWED_NAME": name,
+            "TINY_CA_RENEWED_SERIAL": hex_of(serial_number),
+        }
+        if self.live is not None:
+            written = self.manager.write_live(serial_number, self.live, layout=self.layout)
+            environment["TINY_CA_RENEWED_LIVE"] = str(written.absolute())
+        for hook in self.hooks:
+            _run_hook(hook, environment)
+        del self.undeployed[name]
+        if self.hooks or self.live is not None:
+            self.tell({"event": "deployed", "common_name": name, "serial": hex_of(serial_number)})
+
+
+def _run_hook(hook: str, environment: dict[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603 - no shell; whoever starts us says what to run
+        shlex.split(hook),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=_HOOK_TAKES_AT_MOST,
+        check=False,
+        env=environment,
+    )
+    if done.returncode != 0:
+        said = " ".join(done.stdout.split())[-500:]
+        raise OSError(0, f"exit code {done.returncode}: {said}", hook)
+
+
+def keep(
+    name: str,
+    *,
+    days: int | None,
+    every: timedelta | None,
+    live: Path | None,
+    layout: LiveLayoutName,
+    hooks: Sequence[str],
+    common: Change,
+) -> int:
+    """Renew what is due now or, with *every*, again after each such pause until SIGTERM.
+
+    Gives the exit code: 1 if something failed in a single round.
+    """
+    for hook in hooks:
+        _check_hook(hook)
+    if every is not None and every <= timedelta(0):
+        raise InvalidRequest("--every is 1 second or more.")
+    with opened(common, signs=True) as ca, _told_to_stop() as stop:
+        keeper = Keeper(
+            ca.manager,
+            name,
+            within=None if days is None else timedelta(days=days),
+            live=live,
+            layout=layout,
+            hooks=hooks,
+            tell=_teller(Output(common)),
+            stop=stop,
+        )
+        if common.dry_run:
+            return _rehearse(keeper, ca)
+        if every is None:
+            return ExitCode.FAILED if keeper.round() else ExitCode.DONE
+        _keep_on(keeper, every)
+    return ExitCode.DONE
+
+
+def _check_hook(hook: str) -> None:
+    try:
+        words = shlex.split(hook)
+    except ValueError as error:
+        raise InvalidRequest(f"The hook {hook!r} can't be taken apart: {error}.") from error
+    if not words:
+        raise InvalidRequest("A hook is a program and its arguments.")
+
+
+def _rehearse(keeper: Keeper, ca: Opened) -> int:
+    for record in ca.manager.due_for_renewal(keeper.name, within=keeper.within):
+        keeper.tell(
+            {
+                "event": "due",
+                "common_name": record.common_name,
+                "serial": hex_of(record.serial_number),
+                "not_after": record.not_after,
+            }
+        )
+    return ExitCode.DONE
+
+
+def _keep_on(keeper: Keeper, every: timedelta) -> None:
+    with warnings.catch_warnings():
+        # Each time, not only the first.
+        warnings.simplefilter("always", UserWarning)
+        while not keeper.stop.is_set():
+            try:
+                keeper.round()
+            except TinyCAError as error:
+                # A database that is away comes back.
+                keeper.tell({"event": "failed", "doing": "look", "why": str(error)})
+            jitter = every * _random.randrange(100) * _JITTER / 10_000
+            keeper.stop.wait((every + jitter).total_seconds())
+    keeper.tell({"event": "stopped"})
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[Event]:
+    """Give what SIGTERM and SIGINT set: what is under way is brought to its end."""
+    stop = Event()
+    before = {
+        number: signal.signal(number, lambda *_args: stop.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _teller(out: Output) -> Callable[[dict[str, Any]], None]:
+    def tell(told: dict[str, Any]) -> None:
+        if not out.document(told):
+            moment = told.get("not_after")
+            parts = [told["event"], told.get("doing"), told.get("common_name"), told.get("serial")]
+            if moment is not None:
+                parts.append(f"until {day(moment)}")
+            line = " ".join(str(part) for part in parts if part)
+            out.line(f"{line}: {told['why']}" if "why" in told else line)
+        sys.stdout.flush()
+
+    return tell
