@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from tiny_ca import AsyncLocalStorage, LocalStorage, MemoryStorage
@@ -22,11 +21,6 @@ class TestMemoryStorage(StorageContract):
     @pytest.fixture
     def storage(self) -> Storage:
         return MemoryStorage()
-
-    def crl_at(self, storage: Storage, path: Path) -> x509.CertificateRevocationList | None:
-        assert isinstance(storage, MemoryStorage)
-        data = storage.crls.get(path.stem)
-        return None if data is None else x509.load_der_x509_crl(data)
 
 
 class TestLocalStorage(StorageContract):

@@ -244,6 +244,16 @@ class TestCSRs:
         assert [name.value for name in _names(signed)] == ["root@evil.test"]
 
 
+def test_a_mailbox_is_an_alternative_name_and_need_not_be_in_the_subject(make: Make) -> None:
+    """RFC 8550 §3, RFC 5280 §4.1.2.6."""
+    ca = make()
+    issued = ca.issue("me@example.org", profile="user", key_algorithm="p-256")
+    assert issued.certificate.subject.rfc4514_string() == "CN=me@example.org"
+    assert [name.value for name in _names(issued.certificate)] == ["me@example.org"]
+    with pytest.raises(ProfileViolation, match="alternative name"):
+        ca.issue_certificate(ClientConfig(common_name="me", profile="user"))
+
+
 class TestShortLived:
     def test_minutes_side_by_side_and_no_word_of_revocation(self, make: Make) -> None:
         ca = make(urls=PublicationURLs(("http://c.test/",), ("http://o.test/",)))

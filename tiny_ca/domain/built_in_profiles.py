@@ -66,13 +66,12 @@ BUILT_IN_PROFILES = _table(
         extended_key_usage=(_CLIENT_AUTH,),
         key_usage=_SIGNS,
     ),
-    # RFC 8550 §4.4.4: S/MIME.
+    # RFC 8550 §4.4.4: S/MIME; §3: the mailbox is an alternative name.
     Profile(
         name="user",
         cert_type=CertType.USER,
         max_validity=timedelta(days=825),
         extended_key_usage=(ExtendedKeyUsage.EMAIL_PROTECTION, _CLIENT_AUTH),
-        required_subject=frozenset({"email"}),
         san_kinds=frozenset({GeneralNameKind.EMAIL}),
         is_san_required=True,
     ),

@@ -73,8 +73,11 @@ class StorageContract:
     """
 
     def crl_at(self, storage: Storage, path: Path) -> x509.CertificateRevocationList | None:
-        """Read a CRL that was swapped in at *path*; override this if it is in no file."""
-        return x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else None
+        """Read a CRL that was swapped in at *path*, from the file if it is in one."""
+        if path.exists():
+            return x509.load_pem_x509_crl(path.read_bytes())
+        der = storage.read_crl(path.stem)
+        return None if der is None else x509.load_der_x509_crl(bytes(der))
 
     def holds(self, storage: Storage, location: Location, artefacts: Artefacts) -> bool:
         """Whether *artefacts* are what can be read at *location*."""

@@ -71,8 +71,6 @@ def config_of(
         # A common name may be any text; one that has to be an alternative name, too, may not.
         if name != names[0] or _is_alternative(profile, kind):
             said.setdefault(f"san_{kind.value}", []).append(name)
-    if "san_email" in said and wanted.profile == "user":
-        said["email"] = said["san_email"][0]
     given = {field: value for field, value in said.items() if value is not None}
     return ClientConfig(common_name=names[0], profile=wanted.profile, **given)
 
