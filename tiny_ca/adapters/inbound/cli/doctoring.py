@@ -23,7 +23,8 @@ def doctor(
 ) -> int:
     """Compare registry, files and CRLs.
 
-    Says what is wrong. Without --fix nothing is changed. The exit code is 5 if something is wrong still.
+    Says what is wrong. Without --fix nothing is changed. The exit code is 5 if something is
+    wrong still.
 
     For example:
 
