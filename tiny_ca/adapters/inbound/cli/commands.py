@@ -24,14 +24,53 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "Begin": (Command("init", "making:init", "Make a CA in a folder"),),
+    "Begin": (
+        Command("init", "making:init", "Make a CA in a folder"),
+        Command(
+            "migrate", "migrating:migrate", "Bring a registry of tiny_ca 0.1.1 to this version"
+        ),
+        Command("completion", "completing:completion", "Print a script that completes commands"),
+    ),
     "Certificates": (
         Command("issue", "issuing:issue", "Issue a certificate with a new key"),
+        Command("sign", "renewing:sign", "Sign a request for a key that somebody else keeps"),
+        Command(
+            "renew", "renewing:renew", "Issue a certificate like an old one: same key, new period"
+        ),
+        Command("rotate", "renewing:rotate", "Replace a certificate by one with a new key"),
         Command("revoke", "revoking:revoke", "Revoke certificates"),
-        Command("list", "listing:list_certificates", "List certificates, newest first"),
-        Command("show", "listing:show", "Show a certificate on record"),
     ),
-    "Publish": (Command("crl", "publishing:crl", "Sign a CRL and put it into its files"),),
+    "Look": (
+        Command("list", "listing:list_certificates", "List certificates, newest first"),
+        Command(
+            "expiring",
+            "listing:expiring",
+            "List the valid certificates that end soon, soonest first",
+        ),
+        Command("show", "listing:show", "Show a certificate on record"),
+        Command("inspect", "inspecting:inspect", "Show what any certificate says, whoever made it"),
+        Command(
+            "verify",
+            "verifying:verify",
+            "Verify a certificate: its path, period, names, and that it is not revoked",
+        ),
+    ),
+    "Publish": (
+        Command("crl", "publishing:crl", "Sign a CRL and put it into its files"),
+        Command(
+            "publish",
+            "publishing:publish",
+            "Publish every CRL that is due, of every CA whose key is here",
+        ),
+        Command("ocsp", "ocsp:app", "OCSP: answer a request, ask for a status"),
+        Command("serve", "serving:serve", "Serve OCSP, CRLs and CAs' certificates over HTTP"),
+    ),
+    "CAs, kinds, copies": (
+        Command("ca", "authorities:app", "CAs: list, intermediate, request, import, rollover"),
+        Command("profile", "profiles:app", "Kinds of certificates: list, show, check"),
+        Command("backup", "backing_up:backup", "Copy registry, files and CRLs into one file"),
+        Command("restore", "backing_up:restore", "Restore a backup into an empty folder"),
+    ),
     "Keep it going": (
         Command("needs-renewal", "keeping:needs_renewal", "Say whether a certificate is due"),
         Command("doctor", "doctoring:doctor", "Compare registry, files and CRLs"),

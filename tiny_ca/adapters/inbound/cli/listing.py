@@ -1,4 +1,4 @@
-"""`tiny-ca list` and `tiny-ca show`."""
+"""`tiny-ca list`, `tiny-ca expiring` and `tiny-ca show`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from tiny_ca.domain.catalogue import cert_type_of, status_of
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.records import CertificateRecord
 
-__all__ = ["list_certificates", "show", "table_of", "told_of_record"]
+__all__ = ["expiring", "list_certificates", "show", "table_of", "told_of_record"]
 
 
 def list_certificates(
@@ -59,6 +59,25 @@ def list_certificates(
         table_of(shown, out)
         if has_more:
             out.line(f"... and more: --limit 0 lists all, --limit {limit * 10} more.")
+
+
+def expiring(
+    *,
+    days: Annotated[int, Parameter(help="How soon.")] = 30,
+    limit: Annotated[int, Parameter(help="How many at the most; 0: all.")] = 0,
+    common: Common = COMMON,
+) -> None:
+    """List the valid certificates that end soon, soonest first.
+
+    For example:
+
+        tiny-ca expiring --days 14
+    """
+    out = Output(common)
+    with opened(common) as ca:
+        records = ca.manager.get_expiring_soon(days, limit=limit or None)
+    if not out.document([told_of_record(each) for each in records]):
+        table_of(records, out)
 
 
 def table_of(records: list[CertificateRecord], out: Output) -> None:

@@ -80,6 +80,8 @@ def _run(given: list[str]) -> int:
                 given, exit_on_error=False, print_error=False, result_action="return_value"
             )
             sys.stdout.flush()
+        except SystemExit as end:
+            code = end.code
         except BrokenPipeError:
             # Whoever read has gone; what Python would flush at its end goes nowhere.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

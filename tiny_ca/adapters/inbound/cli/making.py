@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from cryptography import x509
 from cyclopts import Parameter
 
-from tiny_ca.adapters.inbound.cli.issuing import issue_for, tell_issued, told_of
+from tiny_ca.adapters.inbound.cli.issuers import issuer_of
+from tiny_ca.adapters.inbound.cli.issuing import issue_for, tell_issued
+from tiny_ca.adapters.inbound.cli.live import told_of
 from tiny_ca.adapters.inbound.cli.names import config_of
-from tiny_ca.adapters.inbound.cli.opening import Opened, making, settings_of
+from tiny_ca.adapters.inbound.cli.opening import Opened, making, settings_for_new
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.serials import hex_of
@@ -53,7 +55,7 @@ def init(
     if target is not None and common.folder not in {None, target}:
         raise InvalidRequest("FOLDER and -C name two folders: give one of them.")
     common = replace(common, folder=target or common.folder)
-    settings = settings_of(common, default_folder=Path("my-pki"), is_new=True)
+    settings = settings_for_new(common, is_new=True)
     config = _config(settings, common, name, organization, country, key, days)
     wanted = config_of(settings, issue) if issue else None
     out = Output(common)
@@ -62,11 +64,12 @@ def init(
         if not out.document(told):
             out.line(f"Would make the CA {config.common_name!r} in {settings.base_folder}.")
         return
-    with making(settings) as ca:
+    with making(settings, common) as ca:
         told = _made(ca, config, is_named=name is not None)
         if wanted is not None:
             there = ca.manager.find_certificate(wanted.common_name)
-            told["issued"] = _told_again(ca, there) if there else issue_for(ca, wanted)
+            issued = _told_again(ca, there) if there else issue_for(ca, wanted)
+            told["issued"] = {**issued, "made": there is None}
     if not out.document(told):
         _tell(told, settings, out)
 
@@ -118,9 +121,7 @@ def _made(ca: Opened, config: CAConfig, *, is_named: bool) -> dict[str, Any]:
 
 
 def _told(ca: Opened, *, is_new: bool) -> dict[str, Any]:
-    issuer = ca.manager.factory
-    if issuer is None:
-        raise InvalidRequest("Say which CA with --ca.")
+    issuer = issuer_of(ca.manager)
     record = ca.manager.find_certificate(issuer.certificate.serial_number)
     return {
         "folder": ca.settings.base_folder,
@@ -143,7 +144,7 @@ def _tell(told: dict[str, Any], settings: Settings, out: Output) -> None:
         ]
     )
     if "issued" in told:
-        tell_issued(told["issued"], out)
+        tell_issued(told["issued"], out, "Issued" if told["issued"]["made"] else "There is")
     else:
         out.line("")
         out.line(f"next     tiny-ca issue localhost 127.0.0.1 -C {settings.base_folder}")

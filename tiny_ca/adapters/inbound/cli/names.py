@@ -1,15 +1,15 @@
 """What is asked for on the command line, as requests."""
 
-import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 
+from tiny_ca.application.guess import guessed
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.domain.built_in_profiles import all_profiles
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.names import GeneralNameKind
 from tiny_ca.domain.profiles import Profile
@@ -66,11 +66,8 @@ def config_of(
         "state": wanted.state,
         "locality": wanted.locality,
     }
-    for name in names:
-        kind = _kind(name)
-        # A common name may be any text; one that has to be an alternative name, too, may not.
-        if name != names[0] or _is_alternative(profile, kind):
-            said.setdefault(f"san_{kind.value}", []).append(name)
+    for kind, value in _alternatives(names, profile):
+        said.setdefault(f"san_{kind.value}", []).append(value)
     given = {field: value for field, value in said.items() if value is not None}
     return ClientConfig(common_name=names[0], profile=wanted.profile, **given)
 
@@ -80,17 +77,22 @@ def _usual_key(profile: Profile | None) -> KeyAlgorithm | None:
     return _USUAL_KEY if is_allowed else None
 
 
-def _is_alternative(profile: Profile | None, kind: GeneralNameKind) -> bool:
-    if kind is GeneralNameKind.DNS:
-        return profile is not None and profile.is_san_required and kind in profile.san_kinds
-    return True
+def _alternatives(
+    names: Sequence[str], profile: Profile | None
+) -> Iterator[tuple[GeneralNameKind, str]]:
+    """Give the alternative names: all, but for a common name that may be any text.
 
-
-def _kind(name: str) -> GeneralNameKind:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        if "://" in name:
-            return GeneralNameKind.URI
-        return GeneralNameKind.EMAIL if "@" in name else GeneralNameKind.DNS
-    return GeneralNameKind.IP
+    A host that is the common name is one where the profile says that there has to be one.
+    """
+    needs_host = (
+        profile is not None and profile.is_san_required and GeneralNameKind.DNS in profile.san_kinds
+    )
+    for place, name in enumerate(names):
+        try:
+            kind = guessed(name)
+        except InvalidName:
+            if place > 0 or needs_host:
+                raise
+            continue
+        if place > 0 or needs_host or kind.kind is not GeneralNameKind.DNS:
+            yield kind.kind, kind.value

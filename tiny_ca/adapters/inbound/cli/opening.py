@@ -6,8 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiny_ca.adapters.inbound.cli.options import Common
+from tiny_ca.adapters.inbound.cli.options import Change, Common
+from tiny_ca.adapters.inbound.cli.output import Output
 from tiny_ca.adapters.inbound.cli.passphrases import passphrase_of
+from tiny_ca.adapters.inbound.cli.rehearsal import (
+    Rehearsed,
+    RehearsedRegistry,
+    rehearsed_storage,
+    tell_rehearsed,
+)
 from tiny_ca.adapters.inbound.cli.serials import serial_number_of
 from tiny_ca.container import Container
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest
@@ -15,7 +22,7 @@ from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.lifecycle import CertLifecycleManager
 from tiny_ca.settings import Settings
 
-__all__ = ["Opened", "making", "opened", "settings_of"]
+__all__ = ["Opened", "making", "opened", "settings_for_new", "settings_of"]
 
 _REGISTRY, _SETTINGS = "registry.db", "tiny-ca.toml"
 
@@ -59,6 +66,16 @@ def settings_of(
     return Settings(**given)
 
 
+def settings_for_new(
+    common: Common, folder: Path = Path("my-pki"), *, is_new: bool = False
+) -> Settings:
+    """Give the settings as `settings_of` does, with *folder* where there is no CA yet."""
+    try:
+        return settings_of(common, is_new=is_new)
+    except CertNotFound:
+        return settings_of(common, default_folder=folder, is_new=is_new)
+
+
 def _folder_here(settings: Settings) -> Path:
     if settings.db_url is not None:
         return settings.base_folder
@@ -82,7 +99,8 @@ def _folder_here(settings: Settings) -> Path:
 def opened(common: Common, *, signs: bool = False) -> Iterator[Opened]:
     """Open the CA that is meant; one that *signs* has its key loaded.
 
-    Raises `CertNotFound` when there is none: none is made.
+    A dry run ends, told of, where the first write would be.  Raises `CertNotFound` when there
+    is none: none is made.
     """
     settings = settings_of(common)
     folder = settings.base_folder
@@ -91,16 +109,33 @@ def opened(common: Common, *, signs: bool = False) -> Iterator[Opened]:
             f"There is no CA in {folder}: make one with `tiny-ca init {folder}`, or say where "
             "with -C."
         )
-    with making(settings) as ca:
+    with making(settings, common) as ca:
         yield _standing(ca, common.ca or settings.common_name) if signs else ca
 
 
 @contextmanager
-def making(settings: Settings) -> Iterator[Opened]:
-    """Open the registry and the storage, which are made if they are not there."""
-    manager: CertLifecycleManager = Container(settings=settings).manager()
-    with manager:
-        yield Opened(manager, settings)
+def making(settings: Settings, common: Common) -> Iterator[Opened]:
+    """Open the registry and the storage, which are made if they are not there.
+
+    A dry run ends, told of, where the first write would be.
+    """
+    container = Container(settings=settings)
+    try:
+        if isinstance(common, Change) and common.dry_run:
+            _rehearse(container, settings)
+        manager: CertLifecycleManager = container.manager()
+        with manager:
+            yield Opened(manager, settings)
+    except Rehearsed as end:
+        tell_rehearsed(end, Output(common))
+        raise SystemExit(0) from None
+
+
+def _rehearse(container: Container, settings: Settings) -> None:
+    if settings.db_url is None and not (settings.base_folder / _REGISTRY).is_file():
+        raise Rehearsed(f"make a registry in {settings.base_folder}")
+    container.registry.override(RehearsedRegistry(settings.registry_url))
+    container.storage.override(rehearsed_storage(settings))
 
 
 def _standing(ca: Opened, which: str | None) -> Opened:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tiny_ca.adapters.inbound.cli.options import Common
 
-__all__ = ["Output", "day", "safe", "working"]
+__all__ = ["Output", "day", "period", "safe", "working"]
 
 _STYLES = {
     "valid": "green",
@@ -41,6 +41,13 @@ def day(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}Z"
 
 
+def period(length: timedelta | None) -> str:
+    """Write how long something takes for people: `90d`, `12h`, `1d 12h`."""
+    seconds = 0 if length is None else int(length.total_seconds())
+    parts = (("d", seconds // 86400), ("h", seconds // 3600 % 24), ("m", seconds // 60 % 60))
+    return " ".join(f"{count}{unit}" for unit, count in (*parts, ("s", seconds % 60)) if count)
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
@@ -55,15 +62,21 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not written as JSON")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the entry point, which has an exit code for it."""
+        raise  # noqa: PLE0704 - called where rich caught it
+
+
 class Output:
     """Prints what a command found or did, one way or the other."""
 
     def __init__(self, common: Common) -> None:
         self.is_json = common.json
-        self._console = Console(file=sys.stdout, highlight=False, markup=False)
+        self._console = _Console(file=sys.stdout, highlight=False, markup=False)
         if not self._console.is_terminal:
             # Whoever reads a pipe wants whole lines.
-            self._console = Console(file=sys.stdout, highlight=False, markup=False, width=100_000)
+            self._console = _Console(file=sys.stdout, highlight=False, markup=False, width=100_000)
 
     def document(self, value: Mapping[str, Any] | Sequence[Any]) -> bool:
         """Print *value* if JSON is wanted; say whether it was."""
@@ -71,6 +84,10 @@ class Output:
             # Bytes that are no UTF-8 were names of files: json escapes what is left of them.
             sys.stdout.write(f"{json.dumps(value, indent=2, default=_plain)}\n")
         return self.is_json
+
+    def flush(self) -> None:
+        """Let whoever waits for a line have it."""
+        sys.stdout.flush()
 
     def line(self, text: str, style: str = "") -> None:
         """Print a line as it stands."""

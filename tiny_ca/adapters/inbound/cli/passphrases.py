@@ -2,11 +2,12 @@
 
 import getpass
 import sys
+from pathlib import Path
 
 from tiny_ca.adapters.inbound.cli.options import Common
 from tiny_ca.domain.errors import InvalidRequest
 
-__all__ = ["asked_passphrase", "passphrase_of"]
+__all__ = ["asked_passphrase", "passphrase_of", "read_passphrase"]
 
 
 def passphrase_of(common: Common, *, is_new: bool = False) -> str | None:
@@ -15,14 +16,17 @@ def passphrase_of(common: Common, *, is_new: bool = False) -> str | None:
     One that *is_new* is asked for twice.
     """
     if common.passphrase_file is not None:
-        # A text editor ends the line; no passphrase does.
-        text = common.passphrase_file.read_text().removesuffix("\n").removesuffix("\r")
-        if not text:
-            raise InvalidRequest(
-                f"{common.passphrase_file} is empty: write the passphrase into it."
-            )
-        return text
+        return read_passphrase(common.passphrase_file)
     return asked_passphrase(is_new=is_new) if common.ask_passphrase else None
+
+
+def read_passphrase(file: Path) -> str:
+    """Give what is in a file, without the end of its line.  Raises `InvalidRequest` if empty."""
+    # A text editor ends the line; no passphrase does.
+    text = file.read_text().removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise InvalidRequest(f"{file} is empty: write the passphrase into it.")
+    return text
 
 
 def asked_passphrase(what: str = "Passphrase", *, is_new: bool = False) -> str:

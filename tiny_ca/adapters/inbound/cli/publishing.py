@@ -1,17 +1,20 @@
-"""`tiny-ca crl`."""
+"""`tiny-ca crl` and `tiny-ca publish`."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from tiny_ca.adapters.inbound.cli.issuers import issuer_of
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.application.publish_crl import PublishedCRL
 from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.lifecycle import CertLifecycleManager
 
-__all__ = ["crl", "tell", "told_of"]
+__all__ = ["crl", "publish", "tell", "told_of"]
 
 
 def crl(
@@ -46,8 +49,7 @@ def crl(
 
 
 def _planned(ca: Opened) -> dict[str, Any]:
-    factory = ca.manager.factory
-    issuer_id = None if factory is None else factory.issuer_id
+    issuer_id = issuer_of(ca.manager).issuer_id
     count = sum(1 for _ in ca.manager.iter_certificates(status="revoked", issuer_id=issuer_id))
     last = ca.manager.crl_stamps().get("crl")
     return {"dry_run": True, "revoked": count, "last": None if last is None else last.number}
@@ -75,3 +77,73 @@ def tell(told: dict[str, Any], out: Output) -> None:
     until = day(told["next_update"])
     out.line(f"Published CRL {told['number']}: {told['revoked']} revoked, until {until}", "green")
     out.fields([("pem", told["pem"]), ("der", told["der"])])
+
+
+def publish(
+    *,
+    days: Annotated[float, Parameter(help="How long a complete CRL holds.")] = 7,
+    delta_hours: Annotated[float, Parameter(help="How long a delta CRL holds.")] = 6,
+    ahead_hours: Annotated[float, Parameter(help="How long before its end one is due.")] = 2,
+    common: Change = CHANGE,
+) -> None:
+    """Publish every CRL that is due, of every CA whose key is here.
+
+    Run it from cron or a systemd timer, often: what is not due is left alone. With --ca, of
+    that CA alone.
+
+    For example:
+
+        tiny-ca publish --days 7
+    """
+    periods = {
+        "valid_for": timedelta(days=days),
+        "delta_valid_for": timedelta(hours=delta_hours),
+        "ahead": timedelta(hours=ahead_hours),
+    }
+    told: list[dict[str, Any]] = []
+    out = Output(common)
+    with opened(common, signs=common.ca is not None) as ca:
+        for manager in _signing(ca, is_chosen=common.ca is not None):
+            if common.dry_run:
+                told += _out_now(manager)
+            else:
+                with working("Publishing CRLs"):
+                    told += [
+                        {**told_of(each), "ca": _name_of(manager)}
+                        for each in manager.publish_due(**periods)
+                    ]
+    if out.document(told):
+        return
+    if common.dry_run:
+        out.table(("CA", "CRL", "NUMBER", "NEXT UPDATE"), [list(each.values()) for each in told])
+        return
+    for each in told:
+        tell(each, out)
+    if not told:
+        out.line("Nothing is due.")
+
+
+def _signing(ca: Opened, *, is_chosen: bool) -> Iterator[CertLifecycleManager]:
+    """Give a manager for each CA whose key is here, rolled-over ones too."""
+    if is_chosen:
+        yield ca.manager
+        return
+    for record in ca.manager.list_certificates(status="valid", key_type="ca", limit=1000):
+        if "key" in ca.files_of(record):
+            yield ca.manager.under(record.serial_number)
+
+
+def _name_of(manager: CertLifecycleManager) -> str:
+    return issuer_of(manager).certificate.subject.rfc4514_string()
+
+
+def _out_now(manager: CertLifecycleManager) -> list[dict[str, Any]]:
+    return [
+        {
+            "ca": _name_of(manager),
+            "name": name,
+            "number": None if stamp is None else stamp.number,
+            "next_update": None if stamp is None else stamp.next_update,
+        }
+        for name, stamp in manager.crl_stamps().items()
+    ]

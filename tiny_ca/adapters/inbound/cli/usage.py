@@ -1,23 +1,25 @@
 """What to type next: lines for other programs, with the paths of what was issued."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 
 __all__ = ["next_steps"]
 
 
-def next_steps(host: str, files: Mapping[str, Path], root: Path | None, *, is_server: bool) -> str:
+def next_steps(
+    host: str, certificate: Path, key: Path, root: Path | None, *, is_server: bool
+) -> str:
     """Give lines for nginx, uvicorn, curl and psql, to be copied as they stand.
 
-    *files* has `pem` and `key`; *root* is what others are to trust.
+    *root* is what others are to trust.
     """
-    certificate, key = (quote(str(files[each].resolve())) for each in ("pem", "key"))
-    trusted = "/path/to/root.pem" if root is None else quote(str(root.resolve()))
+    # Without following links: the one in live/ always leads to the newest.
+    shown, private = (quote(str(each.absolute())) for each in (certificate, key))
+    trusted = "/path/to/root.pem" if root is None else quote(str(root.absolute()))
     steps = (
-        _of_server(host, certificate, key, trusted)
+        _of_server(host, shown, private, trusted)
         if is_server
-        else _of_client(certificate, key, trusted)
+        else _of_client(shown, private, trusted)
     )
     return "\n".join(f"{program:9}{line}" for program, lines in steps for line in lines)
 

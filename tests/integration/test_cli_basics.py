@@ -10,17 +10,7 @@ from cryptography import x509
 from tests.command_line import command_paths, process, tiny_ca
 from tiny_ca.adapters.inbound.cli.commands import all_commands
 
-
-@pytest.fixture(autouse=True)
-def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TINY_CA_KEY_PASSPHRASE", raising=False)
-
-
-@pytest.fixture
-def pki(tmp_path: Path) -> Path:
-    assert tiny_ca("init", "my-pki", "--name", "Root").code == 0
-    return tmp_path / "my-pki"
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
 class TestHelp:
@@ -63,6 +53,8 @@ class TestInit:
     def test_with_names_it_issues_once(self, tmp_path: Path) -> None:
         command = ("init", "my-pki", "--issue", "localhost", "127.0.0.1", "--json")
         first, second = tiny_ca(*command).json, tiny_ca(*command).json
+        assert first["issued"].pop("made")
+        assert not second["issued"].pop("made")
         assert first["issued"] == second["issued"]
         assert first["issued"]["names"] == ["localhost", "127.0.0.1"]
 
@@ -121,8 +113,8 @@ class TestIssue:
     def test_it_prints_what_to_do_next(self, pki: Path) -> None:
         printed = tiny_ca("issue", "localhost").out
         for line in (
-            f"ssl_certificate {pki}/live/localhost/localhost.pem;",
-            f"--ssl-keyfile {pki}/live/localhost/localhost.key",
+            f"ssl_certificate {pki}/live/localhost/fullchain.pem;",
+            f"--ssl-keyfile {pki}/live/localhost/privkey.pem",
             f"curl --cacert {pki}/ca/ca.pem https://localhost:8000/",
             f"sslrootcert={pki}/ca/ca.pem",
         ):
@@ -218,9 +210,7 @@ class TestList:
 
     def test_show_prints_the_certificate(self, pki: Path) -> None:
         tiny_ca("issue", "a.test")
-        assert (
-            tiny_ca("show", "a.test", "--pem").out == (pki / "live/a.test/a.test.pem").read_text()
-        )
+        assert tiny_ca("show", "a.test", "--pem").out == (pki / "live/a.test/cert.pem").read_text()
 
 
 class TestErrors:

@@ -1,0 +1,159 @@
+"""The command line: what relying parties fetch, and the server that they fetch it from."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from tests.command_line import environment, tiny_ca
+
+
+def request_of(pki: Path, name: str) -> bytes:
+    leaf, root = (
+        x509.load_pem_x509_certificate((pki / file).read_bytes())
+        for file in (f"live/{name}/cert.pem", "ca/ca.pem")
+    )
+    builder = ocsp.OCSPRequestBuilder().add_certificate(leaf, root, hashes.SHA256())
+    return builder.build().public_bytes(Encoding.DER)
+
+
+class TestPublish:
+    def test_what_is_due_is_published_once(self, pki: Path) -> None:
+        assert [each["number"] for each in tiny_ca("publish", "--dry-run", "--json").json] == [None]
+        assert not (pki / "crl.der").exists()
+        assert [each["number"] for each in tiny_ca("publish", "--json").json] == [1]
+        assert tiny_ca("publish").out == "Nothing is due.\n"
+        assert [each["number"] for each in tiny_ca("publish", "--dry-run", "--json").json] == [1]
+
+    def test_a_ca_without_its_key_is_left_out(self, pki: Path) -> None:
+        (pki / "ca/ca.key").rename("ca.key")
+        assert tiny_ca("publish", "--json").json == []
+        assert tiny_ca("publish", "--ca", "Root").code == 1
+
+    def test_periods_that_do_not_fit_are_refused(self, pki: Path) -> None:
+        assert tiny_ca("publish", "--ahead-hours", "200").code == 2
+        assert tiny_ca("crl", "--days", "0").code == 2
+
+
+class TestOCSP:
+    def test_a_request_is_answered(self, pki: Path) -> None:
+        tiny_ca("issue", "a.test")
+        Path("request.der").write_bytes(request_of(pki, "a.test"))
+        answer = ("ocsp", "answer", "request.der", "-o", "answer.der")
+        assert tiny_ca(*answer, "--dry-run").code == 0
+        assert not Path("answer.der").exists()
+        assert tiny_ca(*answer, "--json").json["octets"] > 0
+        read = ocsp.load_der_ocsp_response(Path("answer.der").read_bytes())
+        assert read.certificate_status is ocsp.OCSPCertStatus.GOOD
+
+    def test_the_status_of_a_certificate(self, pki: Path) -> None:
+        serial = tiny_ca("issue", "a.test", "--json").json["serial"]
+        assert tiny_ca("ocsp", "status", "a.test").out == "good\n"
+        tiny_ca("revoke", serial, "--reason", "superseded")
+        told = tiny_ca("ocsp", "status", serial, "--json").json
+        assert (told["ocsp"], told["reason"]) == ("revoked", "superseded")
+        assert tiny_ca("ocsp", "status", "b.test").code == 3
+
+    def test_answers_are_signed_beforehand(self, pki: Path) -> None:
+        tiny_ca("issue", "a.test")
+        assert tiny_ca("ocsp", "presign", "--dry-run").code == 0
+        assert tiny_ca("ocsp", "presign", "--json").json["signed"] >= 1
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `tiny-ca serve` and give its URL, as it says it."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tiny_ca", "serve", "--port", "0", "--json", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        assert server.stdout is not None
+        text = ""
+        while not text.endswith("}\n"):
+            line = server.stdout.readline()
+            assert line, server.communicate()
+            text += line
+        told = json.loads(text)
+        assert told["pid"] == server.pid
+        yield server, told["url"]
+    finally:
+        server.kill()
+        server.communicate()
+
+
+class TestServe:
+    def test_it_answers_until_sigterm_and_ends_well(self, pki: Path) -> None:
+        tiny_ca("issue", "a.test")
+        tiny_ca("crl")
+        issuer_id = tiny_ca("show", "a.test", "--json").json["issuer_id"]
+        with serving() as (server, url):
+            with urllib.request.urlopen(f"{url}crl/{issuer_id}.crl", timeout=30) as answer:
+                assert answer.read() == (pki / "crl.der").read_bytes()
+            asked = urllib.request.Request(
+                f"{url}ocsp",
+                request_of(pki, "a.test"),
+                {"Content-Type": "application/ocsp-request"},
+            )
+            with urllib.request.urlopen(asked, timeout=30) as answer:
+                read = ocsp.load_der_ocsp_response(answer.read())
+            assert read.certificate_status is ocsp.OCSPCertStatus.GOOD
+            server.send_signal(signal.SIGTERM)
+            _, err = server.communicate(timeout=30)
+        assert (server.returncode, err) == (0, "")
+
+    def test_a_port_that_is_taken_is_a_line(self, pki: Path) -> None:
+        with serving() as (_, url):
+            port = url.rstrip("/").rpartition(":")[2]
+            refused = tiny_ca("serve", "--port", port)
+        assert (refused.code, refused.err.count("\n")) == (1, 1)
+        assert f"127.0.0.1:{port}: Address already in use" in refused.err
+
+
+def test_a_reader_that_goes_early_is_no_error(pki: Path) -> None:
+    for number in range(3):
+        tiny_ca("issue", f"n{number}.test")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "tiny_ca", "list"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
+    # What is not there, as a fresh `pip install tiny-ca` leaves it.
+    code = (
+        "import sys; sys.modules['cyclopts'] = None; "
+        "from tiny_ca.adapters.inbound.cli import main; sys.exit(main(['list']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "tiny-ca: The command line needs an extra: pip install 'tiny-ca[cli]'.\n"

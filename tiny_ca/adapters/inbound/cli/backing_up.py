@@ -1,0 +1,123 @@
+"""`tiny-ca backup` and `tiny-ca restore`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from tiny_ca.adapters.inbound.cli.opening import making, opened, settings_of
+from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
+from tiny_ca.adapters.inbound.cli.output import Output, day, working
+from tiny_ca.adapters.inbound.cli.reading import crls_in
+from tiny_ca.adapters.inbound.cli.serials import hex_of
+from tiny_ca.adapters.outbound.archive import TarArchives
+from tiny_ca.domain.backup import BackupManifest, RestoreReport
+from tiny_ca.domain.errors import FileAlreadyExists, NotEmpty, NotExistCertFile
+
+__all__ = ["backup", "restore"]
+
+
+def backup(
+    file: Annotated[Path, Parameter(name="FILE", help="Where the copy goes.")],
+    /,
+    *,
+    replace: Annotated[bool, Parameter(help="In place of a file that is there.")] = False,
+    common: Change = CHANGE,
+) -> None:
+    """Copy registry, files and CRLs into one file.
+
+    Others can go on issuing meanwhile. Private keys are in it as they are stored: keep it as
+    you keep them.
+
+    For example:
+
+        tiny-ca backup pki-2027-01-31.tar
+    """
+    out = Output(common)
+    with opened(common) as ca:
+        if common.dry_run:
+            if file.exists() and not replace:
+                raise FileAlreadyExists(file)
+            count = sum(1 for _ in ca.manager.iter_certificates())
+            if not out.document({"dry_run": True, "file": file, "certificates": count}):
+                out.line(f"Would write {file}: {count} certificates.")
+            return
+        with working("Copying"):
+            manifest = ca.manager.backup(file, is_overwrite=replace)
+    told = _told(manifest, file)
+    if not out.document(told):
+        out.line(f"Wrote {file}: {manifest.certificates} certificates.", "green")
+        out.fields([("without files", manifest.without_files or None)])
+
+
+def restore(
+    file: Annotated[Path, Parameter(name="FILE", help="The backup.")],
+    target: Annotated[
+        Path | None, Parameter(name="FOLDER", help="Where to; it is empty, or not there.")
+    ] = None,
+    /,
+    *,
+    crl: Annotated[
+        tuple[str, ...],
+        Parameter(help="File of a CRL that is newer than the backup; can be repeated."),
+    ] = (),
+    common: Change = CHANGE,
+) -> None:
+    """Restore a backup into an empty folder.
+
+    What the CRLs given, or any that lie in the folder, have revoked stays revoked.
+
+    For example:
+
+        tiny-ca restore pki-2027-01-31.tar my-pki --crl crl.pem
+    """
+    if not file.exists():
+        raise NotExistCertFile(file)
+    newer = [each for name in crl for each in crls_in(name)]
+    settings = settings_of(common, default_folder=target or Path("my-pki"))
+    if target is not None:
+        settings = settings.model_copy(update={"base_folder": target})
+    out = Output(common)
+    if common.dry_run:
+        _check_empty(settings.base_folder)
+        with TarArchives().open(file):
+            pass
+        if not out.document({"dry_run": True, "file": file, "folder": settings.base_folder}):
+            out.line(f"Would restore {file} into {settings.base_folder}.")
+        return
+    with making(settings, common) as ca, working("Restoring"):
+        report = ca.manager.restore(file, crls=newer)
+    _tell(report, file, out)
+
+
+def _check_empty(folder: Path) -> None:
+    if (folder / "registry.db").exists():
+        raise NotEmpty(f"{folder} holds a registry: restore into an empty folder.")
+
+
+def _told(manifest: BackupManifest, file: Path) -> dict[str, Any]:
+    return {
+        "file": file,
+        "certificates": manifest.certificates,
+        "without_files": manifest.without_files,
+        "created": manifest.created_at,
+        "tiny_ca": manifest.tiny_ca,
+    }
+
+
+def _tell(report: RestoreReport, file: Path, out: Output) -> None:
+    again = [
+        {
+            "serial": hex_of(each.serial_number),
+            "was": each.was,
+            "reason": each.reason,
+            "since": each.entry.revocation_date,
+        }
+        for each in report.revoked_again
+    ]
+    if out.document({**_told(report.manifest, file), "revoked_again": again}):
+        return
+    out.line(f"Restored {report.manifest.certificates} certificates.", "green")
+    for each in report.revoked_again:
+        since = day(each.entry.revocation_date)
+        out.line(f"  {hex_of(each.serial_number)} stays revoked since {since}: {each.reason.value}")
