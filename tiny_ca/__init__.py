@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from tiny_ca.adapters.outbound.db import AsyncDBHandler, BaseDB, SyncDBHandler
     from tiny_ca.adapters.outbound.db import DatabaseManager as SyncDatabaseManager
+    from tiny_ca.adapters.outbound.history import EasyRSAFolder, OldRegistry, OpenSSLFolder
     from tiny_ca.adapters.outbound.lint import PkilintLinter
     from tiny_ca.adapters.outbound.memory import (
         ManualClock,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     )
     from tiny_ca.adapters.outbound.tls import ReloadingContext
     from tiny_ca.application.constraints import NameConstraintsConfig
+    from tiny_ca.application.import_history import HistoryImport
     from tiny_ca.application.ocsp import OCSPResponder
     from tiny_ca.application.preview import Preview
     from tiny_ca.application.requests import CAConfig, ClientConfig
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         CertNotFound,
         DBNotInitedError,
         FileAlreadyExists,
+        HistoryError,
         IdempotencyConflict,
         InvalidCSR,
         InvalidName,
@@ -87,6 +90,7 @@ _HOMES = {
         "ICALoader",
     ),
     "tiny_ca.adapters.outbound.db": ("AsyncDBHandler", "BaseDB", "SyncDBHandler"),
+    "tiny_ca.adapters.outbound.history": ("EasyRSAFolder", "OldRegistry", "OpenSSLFolder"),
     "tiny_ca.adapters.outbound.lint": ("PkilintLinter",),
     "tiny_ca.adapters.outbound.memory": (
         "ManualClock",
@@ -110,6 +114,7 @@ _HOMES = {
     ),
     "tiny_ca.adapters.outbound.tls": ("ReloadingContext",),
     "tiny_ca.application.constraints": ("NameConstraintsConfig",),
+    "tiny_ca.application.import_history": ("HistoryImport",),
     "tiny_ca.application.preview": ("Preview",),
     "tiny_ca.application.ocsp": ("OCSPResponder",),
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
@@ -122,7 +127,7 @@ _HOMES = {
         "CertNotFound",
         "DBNotInitedError",
         "FileAlreadyExists",
-        "Finding",
+        "HistoryError",
         "IdempotencyConflict",
         "InvalidCSR",
         "InvalidName",
@@ -182,6 +187,7 @@ __all__ = [
     "Conformance",
     "Container",
     "DBNotInitedError",
+    "EasyRSAFolder",
     "Event",
     "EventKind",
     "Examination",
@@ -189,6 +195,8 @@ __all__ = [
     "ExtendedKeyUsage",
     "FileAlreadyExists",
     "Finding",
+    "HistoryError",
+    "HistoryImport",
     "ICALoader",
     "IdempotencyConflict",
     "InvalidCSR",
@@ -209,6 +217,8 @@ __all__ = [
     "NoStorage",
     "NotUniqueCertOwner",
     "OCSPResponder",
+    "OldRegistry",
+    "OpenSSLFolder",
     "OpenTelemetryObserver",
     "PkilintLinter",
     "Preview",

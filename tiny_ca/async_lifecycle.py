@@ -177,6 +177,7 @@ class AsyncCertLifecycleManager:
     trusted_roots = _awaited(CertLifecycleManager.trusted_roots)
     trust_pem = _awaited(CertLifecycleManager.trust_pem)
     configure_trust = _awaited(CertLifecycleManager.configure_trust)
+    import_history = _awaited(CertLifecycleManager.import_history)
     plan = _awaited(CertLifecycleManager.plan)
     sign_csr = _awaited(CertLifecycleManager.sign_csr)
     sign_many_csrs = _awaited(CertLifecycleManager.sign_many_csrs)

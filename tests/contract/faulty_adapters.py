@@ -177,6 +177,22 @@ class FreesASerialNumber(MemoryRegistry):
         return is_closed
 
 
+class ForgetsWhatWasRevokedElsewhere(MemoryRegistry):
+    def record_past(self, past: Any, at: datetime, crl_numbers: Any = None) -> int:
+        return super().record_past([replace(one, revocation=None) for one in past], at, crl_numbers)
+
+
+class RecordsHalfOfAHistory(MemoryRegistry):
+    def record_past(self, past: Any, at: datetime, crl_numbers: Any = None) -> int:
+        record = super().record_past
+        return record([], at, crl_numbers) + sum(record([one], at) for one in past)
+
+
+class StartsCRLNumbersAnew(MemoryRegistry):
+    def record_past(self, past: Any, at: datetime, crl_numbers: Any = None) -> int:
+        return super().record_past(past, at)
+
+
 class ShowsWhatIsStaged(MemoryStorage):
     def stage(self, location: Location, artefacts: Artefacts, *, replaces: bool = False) -> None:
         super().stage(location, artefacts, replaces=replaces)

@@ -144,6 +144,7 @@ class OfADatabase(RegistryContract):
         "register": lambda registry, ca: registry.register(
             ca.certificate(ca.reservation(2, "b")), None, CertType.USER, NOW
         ),
+        "record_past": lambda registry, ca: registry.record_past([], NOW, {ca.issuer_id: 1}),
         "revoke": lambda registry, _: registry.revoke(1, CRLReason.UNSPECIFIED, NOW),
         "release": lambda registry, _: registry.release(1, NOW),
         "pending": lambda registry, _: list(registry.pending(NOW + HOUR)),

@@ -25,6 +25,7 @@ from tiny_ca import (
     ClientConfig,
     CRLReason,
     LocalStorage,
+    OldRegistry,
     SyncDBHandler,
 )
 from tiny_ca.domain.errors import NotUniqueCertOwner, ValidationCertError
@@ -451,3 +452,23 @@ class TestOpenSSL:
             assert wanted in self.verdict(legacy, old.path), old.common_name
         (new,) = set(Path("pki").glob("*/nginx.internal.pem")) - {rotated.path}
         assert self.verdict(legacy, new) == f"{new}: OK\n"
+
+
+def test_it_is_imported_into_another_place(legacy: Legacy, db_url: str, tmp_path: Path) -> None:
+    with CertLifecycleManager(
+        LocalStorage(tmp_path / "new"), db_handler=SyncDBHandler(db_url)
+    ) as manager:
+        report = manager.import_history(OldRegistry("sqlite:///pki.db", "pki"))
+        assert [one.common_name for one in report.authorities] == [CA_NAME]
+        assert len(report.recorded) == len(legacy.issued)
+        for old in legacy.valid:
+            assert manager.verify_certificate(old.certificate)
+            assert manager.export_pkcs12(old.certificate, password=b"password")
+        assert serials_of(manager.generate_crl()) == {
+            old.serial_number: x509.ReasonFlags(old.reason.value)
+            for old in legacy.revoked
+            if old.reason is not None
+        }
+        fresh, _, _ = manager.issue_certificate(successor("new.internal"))
+        assert manager.verify_certificate(fresh)
+        assert manager.rotate_certificate(legacy.valid[0].serial_number, successor("nginx"))

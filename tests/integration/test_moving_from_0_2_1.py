@@ -15,6 +15,7 @@ from tiny_ca import (
     CertLifecycleManager,
     ClientConfig,
     LocalStorage,
+    OldRegistry,
     SyncDBHandler,
 )
 from tiny_ca.domain.errors import CertNotFound, StorageError
@@ -124,3 +125,32 @@ def test_what_is_wrong_with_its_files_is_said(
     with pytest.raises(StorageError, match=f"intermediate_ca: .*{told[lost]}"):
         manager.under("Registered CA")
     manager.close()
+
+
+def test_it_is_imported_into_another_place(
+    issued: dict[str, x509.Certificate], db_url: str, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    source = OldRegistry("sqlite:///pki.db", "pki")
+    with CertLifecycleManager(
+        LocalStorage(tmp_path / "new"), db_handler=SyncDBHandler(db_url)
+    ) as manager:
+        report = manager.import_history(source)
+        assert {path: path.read_bytes() for path in before} == before
+        assert len(report.recorded) == len(issued)
+        names = {one.common_name: one.has_key for one in report.authorities}
+        assert names == {"Old Root": True, "Registered CA": True, "Loose CA": True}
+        assert manager.verify_certificate(issued["a.internal"])
+        assert manager.get_certificate_status(issued["b.internal"].serial_number) is (
+            CertificateStatus.REVOKED
+        )
+        [entry] = manager.generate_crl()
+        assert entry.serial_number == issued["b.internal"].serial_number
+        below = manager.under("Registered CA")
+        assert below.verify_certificate(issued["c.internal"])
+        fresh, _, _ = manager.under("Loose CA").issue_certificate(leaf("e.internal"))
+        assert manager.under("Loose CA").verify_certificate(fresh)
+        # Every key came along.
+        for certificate in issued.values():
+            assert manager.export_pkcs12(certificate, password=b"password")
+        assert manager.import_history(source).recorded == ()

@@ -41,6 +41,7 @@ from tiny_ca import (
     MemoryRegistry,
     MemoryStorage,
     NoObserver,
+    OpenSSLFolder,
     OpenTelemetryObserver,
     PrometheusObserver,
     Settings,
@@ -176,11 +177,26 @@ class Everything:
             offline.import_ca_bundle(pem, PASSWORD)
             with pytest.raises(Exception, match=r"."):
                 offline.import_ca_bundle(pem, "wrong " + PASSWORD)
+        with self.manager("heir") as heir:
+            history = self.history(inner, self.keys[-2])
+            heir.import_history(OpenSSLFolder(history, passphrase=PASSWORD))
+            with pytest.raises(Exception, match=r"."):
+                heir.import_history(OpenSSLFolder(history, passphrase="wrong " + PASSWORD))
         ca.rollover_ca(ROOT_CONFIG)
         ca.open_ca("Inner")
         with self.manager("one", b"wrong " + PASSPHRASE) as stranger:
             with pytest.raises(Exception, match=r"."):
                 stranger.open_ca("Inner")
+
+    def history(self, certificate: x509.Certificate, key: PrivateKey) -> Path:
+        """Leave a CA as `openssl ca` does."""
+        folder = self.folder / "demoCA"
+        for part in ("private", "newcerts"):
+            (folder / part).mkdir(parents=True)
+        (folder / "cacert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+        (folder / "private/cakey.pem").write_bytes(key_pem(key, PASSWORD.encode()))
+        (folder / "index.txt").write_text("V\t20991231235959Z\t\t01\tunknown\t/CN=old\n")
+        return folder
 
     def export(self) -> None:
         ca = self.ca

@@ -109,7 +109,7 @@ def _add_folders(services: Services, storage: BackupStorage, writing: _Writing) 
         if location is not None and files is not None:
             _add_files(writing, location, files)
         elif row["status"] == CertificateStatus.VALID.value:
-            since = _revoked_since(services, serial_number)
+            since = _revoked_since(services, str(row["issuer_id"]), serial_number)
             if since is None:
                 without_files += 1
             else:
@@ -139,9 +139,9 @@ def _add_files(writing: _Writing, location: Location, files: Mapping[str, bytes]
             writing.add(f"{folder}/{path_segment(name)}", files[name])
 
 
-def _revoked_since(services: Services, serial_number: int) -> CRLEntry | None:
+def _revoked_since(services: Services, issuer_id: str, serial_number: int) -> CRLEntry | None:
     """Give the revocation of a certificate whose files are gone, if that is why."""
-    record = services.registry.get_by_serial(serial_number)
+    record = services.registry.get_by_serial(serial_number, issuer_id)
     if record is None or record.revocation is None:
         return None
     revocation = record.revocation

@@ -7,7 +7,13 @@ from cryptography import x509
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import RegistryError, ValidationCertError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
-from tiny_ca.ports.issuer import is_ca, is_self_issued, issuer_id_of, own_issuer_id
+from tiny_ca.ports.issuer import (
+    is_ca,
+    is_self_issued,
+    issuer_id_of,
+    names_issuer_key,
+    own_issuer_id,
+)
 
 __all__ = ["chain_of", "check_on_record", "parent_of", "roots_above"]
 
@@ -53,6 +59,8 @@ def parent_of(
     """Give a certificate of the CA that signed *certificate*; `None`: none is on record."""
     issuer_id, now = issuer_id_of(certificate), services.clock.now()
     records = services.registry.issuer_certificates(issuer_id)
+    if not records and not names_issuer_key(certificate):
+        records = _of_name(services, certificate.issuer)
     candidates = [
         (record.status_at(now) is CertificateStatus.VALID, record.not_after, _loaded(record))
         for record in records
@@ -90,6 +98,11 @@ def roots_above(
     ]
     others = [one for one in valid if is_self_issued(one) and one.subject == root.subject]
     return [root, *(one for one in others if one != root)]
+
+
+def _of_name(services: Services, name: x509.Name) -> list[CertificateRecord]:
+    """Give the CAs of a name: a certificate that says no more may be of any (RFC 5280 §4.2.1.1)."""
+    return [one for one in services.registry.authorities() if _loaded(one).subject == name]
 
 
 def check_on_record(services: Services, ca: x509.Certificate) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.find import find_same, is_of
 from tiny_ca.application.issuance import location_of
 from tiny_ca.application.services import Services
 from tiny_ca.application.stored import load_files
@@ -56,8 +57,8 @@ def stored_key(services: Services, certificate: x509.Certificate) -> PrivateKey:
     Raises `CertNotFound` when the registry does not have this very certificate, and
     `StorageError` when the storage does not hold its key, or can't open it.
     """
-    record = services.registry.get_by_serial(certificate.serial_number)
-    if record is None or not _is_of(record, certificate):
+    record = find_same(services, certificate)
+    if record is None:
         raise CertNotFound("The registry does not have this certificate: pass private_key=.")
     try:
         _, key = stored_with_key(services, record)
@@ -77,7 +78,7 @@ def stored_with_key(services: Services, record: CertificateRecord) -> tuple[Arte
     if location is None:
         raise StorageError("The files of the certificate are not known.")
     artefacts = load_files(services, record, location)
-    if not _is_of(record, artefacts.certificate):
+    if not is_of(record, artefacts.certificate):
         raise StorageError("Later files took the certificate's place.")
     if artefacts.private_key is None:
         raise StorageError("The storage does not hold the private key.")
@@ -133,11 +134,6 @@ def export_java_truststore(
     if not certificates:
         raise InvalidRequest("A truststore holds one certificate or more.")
     return bundles.java_truststore(certificates, protection)
-
-
-def _is_of(record: CertificateRecord, certificate: x509.Certificate) -> bool:
-    pem = record.certificate_pem
-    return pem is not None and x509.load_pem_x509_certificate(pem.encode()) == certificate
 
 
 def _check_chain(chain: Sequence[x509.Certificate]) -> None:

@@ -1,11 +1,14 @@
 """Find one certificate by its serial number."""
 
+from cryptography import x509
+
 from tiny_ca.application.services import Services
+from tiny_ca.domain.catalogue import AT_ONCE, CertificateFilter
 from tiny_ca.domain.errors import AmbiguousSerialNumber, CertNotFound
 from tiny_ca.domain.records import CertificateRecord
-from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.issuer import Issuer, issuer_id_of
 
-__all__ = ["find", "get"]
+__all__ = ["find", "find_same", "get", "is_of"]
 
 
 def find(
@@ -32,3 +35,21 @@ def get(services: Services, serial_number: int, issuer: Issuer | None = None) ->
     if record is None:
         raise CertNotFound
     return record
+
+
+def find_same(services: Services, certificate: x509.Certificate) -> CertificateRecord | None:
+    """Give the row of this very certificate; `None` if there is none, or of another alone."""
+    number = certificate.serial_number
+    record = services.registry.get_by_serial(number, issuer_id_of(certificate))
+    if record is not None:
+        return record if is_of(record, certificate) else None
+    # A certificate from elsewhere need not say which key has signed it (RFC 5280 §4.2.1.1).
+    wanted = CertificateFilter(serial_numbers=(number,))
+    found = services.registry.page(wanted, services.clock.now(), AT_ONCE)
+    return next((one for one in found if is_of(one, certificate)), None)
+
+
+def is_of(record: CertificateRecord, certificate: x509.Certificate) -> bool:
+    """Whether a row is this very certificate's."""
+    pem = record.certificate_pem
+    return pem is not None and x509.load_pem_x509_certificate(pem.encode()) == certificate

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tiny_ca.application.delete import remove_folders
 from tiny_ca.application.services import Services
+from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.ports.storage import Leftover
 
@@ -54,5 +55,6 @@ def _record_of(services: Services, leftover: Leftover) -> CertificateRecord | No
     """Give the row of the certificate that is staged, since several may name the folder."""
     if leftover.serial_number is None:
         return None
-    record = services.registry.get_by_serial(leftover.serial_number)
-    return record if record is not None and record.uuid == leftover.uuid else None
+    # By both: CAs from elsewhere may have used the same small numbers.
+    wanted = CertificateFilter(uuid=leftover.uuid, serial_numbers=(leftover.serial_number,))
+    return next(iter(services.registry.page(wanted, services.clock.now(), 1)), None)

@@ -64,7 +64,11 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
                 f"to {validity.not_after.isoformat()}, and now is {now.isoformat()}."
             )
     check_on_record(services, issuer.certificate)
-    record = services.registry.get_by_serial(certificate.serial_number, issuer_id_of(certificate))
+    number = certificate.serial_number
+    record = services.registry.get_by_serial(number, issuer_id_of(certificate))
+    if record is None:
+        # One from elsewhere need not say which key has signed it (RFC 5280 §4.2.1.1).
+        record = services.registry.get_by_serial(number, issuer.issuer_id)
     if record is None or record.certificate_pem is None:
         raise ValidationCertError(
             f"The registry does not know the certificate {certificate.serial_number}."

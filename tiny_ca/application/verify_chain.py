@@ -5,6 +5,7 @@ from datetime import datetime
 
 from cryptography import x509
 
+from tiny_ca.application.find import find_same
 from tiny_ca.application.requests import to_a_labels
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import InvalidName, InvalidRequest, ValidationCertError
@@ -12,7 +13,7 @@ from tiny_ca.domain.names import GeneralName, general_name_of_host
 from tiny_ca.domain.paths import Conformance, PathRequest
 from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.records import CertificateStatus
-from tiny_ca.ports.issuer import Issuer, is_self_issued, issuer_id_of
+from tiny_ca.ports.issuer import Issuer, is_self_issued
 from tiny_ca.ports.path import PathMaterial
 
 __all__ = ["Purpose", "path_request", "verify_chain"]
@@ -103,10 +104,8 @@ def _is_on_record(services: Services, certificate: x509.Certificate) -> bool:
 
     Raises `ValidationCertError` if it is revoked.
     """
-    record = services.registry.get_by_serial(certificate.serial_number, issuer_id_of(certificate))
-    if record is None or record.certificate_pem is None:
-        return False
-    if x509.load_pem_x509_certificate(record.certificate_pem.encode()) != certificate:
+    record = find_same(services, certificate)
+    if record is None:
         return False
     if record.status not in {CertificateStatus.VALID, CertificateStatus.EXPIRED}:
         raise ValidationCertError(

@@ -16,8 +16,11 @@ __all__ = [
     "BackupError",
     "CertNotFound",
     "DBNotInitedError",
+    "DamagedHistory",
     "ErrorLoadCert",
     "FileAlreadyExists",
+    "ForeignCertificate",
+    "HistoryError",
     "IdempotencyConflict",
     "IdempotencyKeyTaken",
     "InvalidCSR",
@@ -36,6 +39,7 @@ __all__ = [
     "RegistryError",
     "ReservationLost",
     "SerialNumberCollision",
+    "SerialNumberConflict",
     "SigningError",
     "StillNeeded",
     "StorageError",
@@ -229,6 +233,27 @@ class FileAlreadyExists(StorageError):
 
 class BackupError(TinyCAError):
     """The archive is damaged, not one of ours, or not for this version; nothing was restored."""
+
+
+class HistoryError(TinyCAError):
+    """The history of another CA can't be taken over as it is; nothing was written."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}.")
+        self.where = where
+        """The file, the line, or the row."""
+
+
+class DamagedHistory(HistoryError):
+    """A file, line or row can't be read, or two of them contradict each other."""
+
+
+class ForeignCertificate(HistoryError):
+    """No CA of the history has signed this certificate of it."""
+
+
+class SerialNumberConflict(HistoryError):
+    """The serial number belongs to another certificate, of the history or of the registry."""
 
 
 class SigningError(TinyCAError):

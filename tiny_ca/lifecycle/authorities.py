@@ -12,6 +12,7 @@ from tiny_ca.application import (
     bootstrap,
     chain,
     import_ca,
+    import_history,
     intermediate,
     once,
     open_issuer,
@@ -25,6 +26,7 @@ from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.lifecycle.logs import fields
 from tiny_ca.ports.crypto import PrivateKey
+from tiny_ca.ports.history import HistorySource
 from tiny_ca.ports.issuer import Issuer, is_self_issued
 
 __all__ = ["Authorities"]
@@ -232,3 +234,39 @@ class Authorities(Face):
         if issuer is not None:
             self.factory = issuer
         self._log("ca_imported", "Imported", cert)
+
+    def import_history(
+        self,
+        source: HistorySource,
+        *,
+        cert_path: str | Path | None = None,
+        dry_run: bool = False,
+    ) -> import_history.HistoryImport:
+        """Take in a CA with all that it has issued and revoked: `OpenSSLFolder` and others.
+
+        What was revoked stays revoked, with date, reason and invalidity date, and CRL numbers
+        go on (RFC 5280 §5.2.3).  Everything is checked before anything is written; then it is
+        recorded in batches, and the CAs last.  Calling it again finishes what was interrupted,
+        adds what is new, and else changes nothing.  Private keys that are there are stored,
+        under *cert_path*.  The manager issues under the CA from then on, if its key is there
+        (of several, the first root).  With *dry_run* nothing is written, and the result says what
+        would be.  Raises `HistoryError`s that name the line or file, and `ErrorLoadCert`.
+        """
+        report, issuer = import_history.import_history(
+            self._with_registry(), source, cert_path, dry_run=dry_run
+        )
+        if issuer is not None:
+            self.factory = issuer
+        self._logger.info(
+            "%s a history: %d new certificates, %d known",
+            "Checked" if dry_run else "Imported",
+            len(report.recorded),
+            report.known,
+            extra=fields(
+                "history_imported",
+                new=len(report.recorded),
+                known=report.known,
+                is_dry_run=dry_run,
+            ),
+        )
+        return report

@@ -18,6 +18,7 @@ __all__ = [
     "issuer_id_of",
     "issuer_id_of_key",
     "key_identifier",
+    "names_issuer_key",
     "own_issuer_id",
 ]
 
@@ -108,14 +109,23 @@ def is_ca(certificate: x509.Certificate) -> bool:
 
 def issuer_id_of(certificate: x509.Certificate) -> str:
     """Give the id of the CA that signed *certificate*, from what it says itself."""
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
-        identifier = extension.value.key_identifier
-    except x509.ExtensionNotFound:
-        identifier = None
+    identifier = _issuer_key_identifier(certificate)
     if identifier is None and certificate.issuer == certificate.subject:
         return own_issuer_id(certificate)
     return _issuer_id(certificate.issuer, identifier or b"")
+
+
+def _issuer_key_identifier(certificate: x509.Certificate) -> bytes | None:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+    except x509.ExtensionNotFound:
+        return None
+    return extension.value.key_identifier
+
+
+def names_issuer_key(certificate: x509.Certificate) -> bool:
+    """Whether *certificate* says by which key of its issuer's it was signed."""
+    return _issuer_key_identifier(certificate) is not None
 
 
 def is_self_issued(certificate: x509.Certificate) -> bool:

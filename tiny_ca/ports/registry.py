@@ -1,6 +1,6 @@
 """The record of every certificate."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from tiny_ca.domain.records import (
 )
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.history import PastCertificate
 
 __all__ = ["Registry"]
 
@@ -113,6 +114,22 @@ class Registry(Protocol):
         *location* is where its files are, or will be published; without, *uuid* tells.
 
         Raises `SerialNumberCollision` or `NotUniqueCertOwner`; nothing is written then.
+        """
+        ...
+
+    def record_past(
+        self,
+        past: Sequence[PastCertificate],
+        at: datetime,
+        crl_numbers: Mapping[str, int] | None = None,
+    ) -> int:
+        """Record what was signed elsewhere, with what became of it; count what is new.
+
+        All or none.  A valid certificate that claims its name gets it unless another has it;
+        of two, the first.  What is on record stays as it is, but for a final revocation: that is
+        taken over.  CRL numbers that are drawn from then on are greater than what *crl_numbers*
+        says of an issuer.  Raises `SerialNumberCollision` for a serial number that is given
+        twice, or is on record with another certificate; nothing is written then.
         """
         ...
 

@@ -46,6 +46,7 @@ pytest.register_assert_rewrite(
             "observer",
             "outbox",
             "ocsp",
+            "past",
             "registry",
             "registry_machine",
             "reservations",

@@ -13,6 +13,7 @@ from tiny_ca.testing.concurrency import ConcurrencyContract
 from tiny_ca.testing.crl_entries import CRLEntryContract
 from tiny_ca.testing.crl_numbers import CRLNumberContract
 from tiny_ca.testing.deletions import DeletionContract
+from tiny_ca.testing.past import PastContract
 from tiny_ca.testing.registry_machine import RegistryMachine
 from tiny_ca.testing.reservations import ReservationContract
 from tiny_ca.testing.revocations import RevocationContract
@@ -32,6 +33,7 @@ class RegistryContract(
     BatchContract,
     CatalogueContract,
     DeletionContract,
+    PastContract,
 ):
     """Proves a registry.
 

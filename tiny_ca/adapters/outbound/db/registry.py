@@ -1,6 +1,6 @@
 """`ports.registry.Registry` over anything that can run a function on a connection."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -16,6 +16,7 @@ from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
 from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
 from tiny_ca.adapters.outbound.db.ocsp import SQLResponses
+from tiny_ca.adapters.outbound.db.past import record_past
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.adapters.outbound.db.schema import REVISION
 from tiny_ca.domain.backup import Row
@@ -24,6 +25,7 @@ from tiny_ca.domain.errors import InvalidRequest, RegistryError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.history import PastCertificate
 from tiny_ca.ports.issuer import issuer_id_of
 
 __all__ = ["SQLRegistry"]
@@ -83,14 +85,14 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
         self._ensure(partial(transactions.ensure_issuer, issuer_id=issuer_id))
         self._known_issuers.add(issuer_id)
 
-    def _ensure(self, work: Callable[[Connection], None]) -> None:
+    def _ensure(self, work: Callable[[Connection], T]) -> T:
         """Insert what may be there already: once more, if somebody else did so meanwhile."""
         try:
-            self._write(work)
+            return self._write(work)
         except RegistryError as error:
             if not isinstance(error.__cause__, IntegrityError):
                 raise
-            self._write(work)
+            return self._write(work)
 
     def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number.  Raises `RegistryError`."""
@@ -185,6 +187,18 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
                 claims_name=claims_name,
             ),
         )
+
+    def record_past(
+        self,
+        past: Sequence[PastCertificate],
+        at: datetime,
+        crl_numbers: Mapping[str, int] | None = None,
+    ) -> int:
+        """Record what was signed elsewhere.  Raises `SerialNumberCollision`."""
+        numbers = crl_numbers or {}
+        for issuer_id in sorted({*numbers, *(one.issuer_id for one in past)}):
+            self._ensure_issuer(issuer_id)
+        return self._ensure(partial(record_past, past=past, at=at, crl_numbers=numbers))
 
     def revoke(
         self,

@@ -1,6 +1,6 @@
 """What CRLs are written from: reading and writing the table of revocations."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -172,12 +172,14 @@ def revoked_page(
 def list_revocations(
     connection: Connection,
     changed: Sequence[tuple[Row[Any], Revocation]],
-    invalidity_date: datetime | None = None,
+    invalidity_dates: Mapping[int, datetime] | None = None,
 ) -> None:
     """Write what CRLs are to say of certificates from now on.
 
-    Without an *invalidity_date*, one that was said of a certificate before stays.
+    An invalidity date is that of *invalidity_dates*, by the row's id; without one there, what was
+    said before stays.
     """
+    dates = invalidity_dates or {}
     said = _listed(connection, [row.id for row, _ in changed])
     rows = [
         _values(
@@ -186,7 +188,7 @@ def list_revocations(
                 int(row.serial_number),
                 revocation.revocation_date,
                 revocation.reason,
-                invalidity_date or said.get(row.id),
+                dates.get(row.id) or said.get(row.id),
             ),
             owed_until(revocation, row.not_after),
         )

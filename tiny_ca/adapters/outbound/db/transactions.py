@@ -26,10 +26,13 @@ __all__ = [
     "abandon",
     "commit",
     "ensure_issuer",
+    "free_expired_claims",
+    "own_id_of",
     "register",
     "release",
     "reserve",
     "revoke",
+    "write_revocation",
 ]
 
 T = TypeVar("T")
@@ -54,9 +57,8 @@ def ensure_issuer(connection: Connection, issuer_id: str) -> None:
         connection.execute(insert(issuers).values(id=issuer_id))
 
 
-def _free_expired_claims(
-    connection: Connection, common_names: Sequence[str], now: datetime
-) -> None:
+def free_expired_claims(connection: Connection, common_names: Sequence[str], now: datetime) -> None:
+    """Take names, some hundred at most, from valid rows that are over."""
     connection.execute(
         update(certificates)
         .where(
@@ -85,7 +87,7 @@ def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None
     """See `ports.registry.Registry.reserve`; a broken UNIQUE is an `IntegrityError`."""
     names = [reservation.common_name for reservation in reservations]
     for batch in _batches(names):
-        _free_expired_claims(connection, batch, reservations[0].created_at)
+        free_expired_claims(connection, batch, reservations[0].created_at)
     rows = [
         {
             "serial_number": str(one.serial_number),
@@ -154,7 +156,7 @@ def commit(
                 "of_serial_number": str(reservation.serial_number),
                 "of_issuer_id": reservation.issuer_id,
                 "pem": certificate.public_bytes(Encoding.PEM).decode(),
-                "to_own_issuer_id": _own_issuer_id(certificate, reservation.cert_type),
+                "to_own_issuer_id": own_id_of(certificate, reservation.cert_type),
             }
             for reservation, certificate in signed
         ],
@@ -163,7 +165,7 @@ def commit(
         raise _lost()
     for reservation, predecessor in predecessors:
         if reservation.supersedes:
-            _write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
+            write_revocation(connection, predecessor, CRLReason.SUPERSEDED, at)
         elif predecessor.name_claim is not None:
             connection.execute(
                 update(certificates).where(_c.id == predecessor.id).values(name_claim=None)
@@ -204,7 +206,8 @@ def _lost() -> ReservationLost:
     )
 
 
-def _own_issuer_id(certificate: x509.Certificate, cert_type: CertType) -> str | None:
+def own_id_of(certificate: x509.Certificate, cert_type: CertType) -> str | None:
+    """Give the id that a CA's certificate issues under; `None` for any other certificate."""
     return own_issuer_id(certificate) if cert_type is CertType.CA and is_ca(certificate) else None
 
 
@@ -250,7 +253,7 @@ def register(
     claims_name: bool,
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
-    _free_expired_claims(connection, [common_name], at)
+    free_expired_claims(connection, [common_name], at)
     not_after = certificate.not_valid_after_utc
     connection.execute(
         insert(certificates).values(
@@ -265,7 +268,7 @@ def register(
             not_after=not_after,
             created_at=at,
             certificate_pem=certificate.public_bytes(Encoding.PEM).decode(),
-            own_issuer_id=_own_issuer_id(certificate, cert_type),
+            own_issuer_id=own_id_of(certificate, cert_type),
             uuid=uuid if location is None else location.uuid,
             cert_path=None if location is None else location.folder,
             file_name=None if location is None else location.file_name,
@@ -275,13 +278,14 @@ def register(
     tell(connection, [events.registered(place, cert_type, not_after, at)])
 
 
-def _write_revocation(
+def write_revocation(
     connection: Connection,
     row: Row[Any],
     reason: CRLReason,
     at: datetime,
     invalidity_date: datetime | None = None,
 ) -> Revocation:
+    """Revoke as the rule says, and write what CRLs say of it; give what holds then."""
     current = to_record(row).revocation
     revocation = revoke_rule(current, reason, at)
     if revocation == current:
@@ -296,7 +300,8 @@ def _write_revocation(
             revocation_reason=revocation.reason.value,
         )
     )
-    list_revocations(connection, [(row, revocation)], invalidity_date)
+    dates = {} if invalidity_date is None else {row.id: invalidity_date}
+    list_revocations(connection, [(row, revocation)], dates)
     return revocation
 
 
@@ -312,7 +317,7 @@ def revoke(
     row = row_by_serial(connection, serial_number, issuer_id, for_update=True)
     if row is None:
         return False
-    revocation = _write_revocation(connection, row, reason, at, invalidity_date)
+    revocation = write_revocation(connection, row, reason, at, invalidity_date)
     if revocation != to_record(row).revocation:
         place = row.issuer_id, serial_number, row.common_name
         tell(connection, [events.revoked(place, revocation, at)])
@@ -327,7 +332,7 @@ def release(
     if row is None:
         return False
     check_release(to_record(row).revocation)
-    _free_expired_claims(connection, [row.common_name], at)
+    free_expired_claims(connection, [row.common_name], at)
     is_taken = connection.execute(select(_c.id).where(_c.name_claim == row.common_name)).first()
     values: dict[str, Any] = {"status": VALID, "revocation_date": None, "revocation_reason": None}
     if not row.certificate_pem:

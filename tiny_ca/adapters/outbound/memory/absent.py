@@ -1,6 +1,6 @@
 """Null objects: a manager without a registry, or without files."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
@@ -15,6 +15,7 @@ from tiny_ca.domain.errors import DBNotInitedError, StorageError
 from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
+from tiny_ca.ports.history import PastCertificate
 from tiny_ca.ports.storage import Artefacts, KeyRequest, Leftover
 
 __all__ = ["NoRegistry", "NoStorage"]
@@ -87,6 +88,15 @@ class NoRegistry:
         location: Location | None = None,
         claims_name: bool = True,
     ) -> None:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def record_past(
+        self,
+        past: Sequence[PastCertificate],
+        at: datetime,
+        crl_numbers: Mapping[str, int] | None = None,
+    ) -> int:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 

@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 from tiny_ca.adapters.outbound.memory.backup import MemoryRows
 from tiny_ca.adapters.outbound.memory.catalogue import MemoryCatalogue
 from tiny_ca.adapters.outbound.memory.ocsp import MemoryResponses
+from tiny_ca.adapters.outbound.memory.past import MemoryPast
 from tiny_ca.domain import events
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
@@ -41,7 +42,7 @@ __all__ = ["MemoryRegistry"]
 _Key = tuple[str, int]
 
 
-class MemoryRegistry(MemoryCatalogue, MemoryResponses, MemoryRows):
+class MemoryRegistry(MemoryCatalogue, MemoryPast, MemoryResponses, MemoryRows):
     """Keeps rows in memory; thread-safe.  Implements `ports.registry.Registry` and `Outbox`."""
 
     def __init__(self) -> None:
