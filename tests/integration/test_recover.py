@@ -268,7 +268,7 @@ class TestARecoveryThatFails:
         assert world.files() >= THREE_FILES
 
     def test_a_broken_database_is_no_reason_to_discard(self, world: World) -> None:
-        hook = Hook("get_by_serial")
+        hook = Hook("page")
         die(world, "registry", "after", "commit")
         with world.manager(db_handler=hooked(SyncDBHandler, hook)(world.url)) as manager:
             hook.action = fail(RegistryError("injected"))
