@@ -7,8 +7,9 @@
     curl --cacert device-pki/live/root.pem -H "Authorization: Bearer secret" \
         --data-binary @my.csr https://localhost:8443/devices/sensor-17
 
-A device that lost the answer sends its request again, and gets the same certificate.  The pair in
-FOLDER/live/operator is for whoever may list and revoke devices.
+A device that lost the answer sends its request again, and gets the same certificate; it renews
+that by POST /devices/me/certificate.  The pair in FOLDER/live/operator is for whoever may list and
+revoke devices.
 """
 
 import asyncio
@@ -84,6 +85,9 @@ def client(cert_type: CertType) -> Callable[..., Awaitable[x509.Certificate]]:
     return checked
 
 
+Device = Annotated[x509.Certificate, Depends(client(CertType.DEVICE))]
+
+
 @router.post("/{name}", status_code=201)
 async def enrol(name: Name, request: Request, ca: CA) -> dict[str, str]:
     given, token = request.headers.get("Authorization", ""), os.environ["ENROLMENT_TOKEN"]
@@ -96,12 +100,23 @@ async def enrol(name: Name, request: Request, ca: CA) -> dict[str, str]:
             raise HTTPException(413)
     retry_key = f"{name} {sha256(csr).hexdigest()}"
     certificate = await ca.sign_csr(csr, "sensor", common_name=name, idempotency_key=retry_key)
+    return await answer(certificate, ca)
+
+
+@router.post("/me/certificate", status_code=201)
+async def renew(device: Device, ca: CA) -> dict[str, str]:
+    # The old one stays valid until it ends: an answer may be lost.
+    serial, key = device.serial_number, f"renew {device.serial_number:x}"
+    return await answer(await ca.renew_certificate(serial, 90, idempotency_key=key), ca)
+
+
+async def answer(certificate: x509.Certificate, ca: CA) -> dict[str, str]:
     chain = await ca.export_fullchain(certificate, with_root=True)
     return {"serial_number": f"{certificate.serial_number:x}", "chain": chain.decode()}
 
 
 @router.get("/me")
-async def greet(device: Annotated[x509.Certificate, Depends(client(CertType.DEVICE))]) -> str:
+async def greet(device: Device) -> str:
     return f"Hello, {device.subject.rfc4514_string()}!"
 
 

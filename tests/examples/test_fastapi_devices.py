@@ -96,6 +96,21 @@ def test_a_lost_answer_is_given_again(service: Service) -> None:
     assert device.enrol().json() == device.enrol().json()
 
 
+def test_a_device_renews_and_may_lose_the_answer(service: Service) -> None:
+    device = Device(service, "sensor-10")
+    device.enrol()
+    with service.client(device.pair) as client:
+        first, again = (client.post("/devices/me/certificate") for _ in range(2))
+    assert first.status_code == 201
+    assert first.json() == again.json()
+    assert device.visit().status_code == 200
+    device.pair[0].write_text(first.json()["chain"])
+    assert device.visit().status_code == 200
+    with service.operator() as operator:
+        operator.delete("/devices/sensor-10")
+    assert device.visit().status_code == 403
+
+
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer guess"}])
 def test_without_the_token_nothing_is_issued(service: Service, headers: dict[str, str]) -> None:
     assert Device(service, "sensor-3").enrol(headers).status_code == 401
