@@ -15,7 +15,6 @@ import atexit
 import os
 from argparse import ArgumentParser
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import cache, wraps
 from hmac import compare_digest
 from typing import Any
@@ -47,9 +46,9 @@ settings.configure(
 @cache
 def authority() -> CertLifecycleManager:
     """Open the CA when it is first needed, for as long as the process lives."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    return stack.enter_context(open_ca(**settings.TINY_CA))
+    ca = open_ca(**settings.TINY_CA)
+    atexit.register(ca.close)
+    return ca
 
 
 def certificate_required(view: Callable[[HttpRequest, x509.Certificate], HttpResponse]) -> Any:

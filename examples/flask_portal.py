@@ -12,7 +12,6 @@ are at /pki.  The CA is in $PORTAL_FOLDER, the page's address is $PORTAL_URL.
 
 import atexit
 import os
-from contextlib import ExitStack
 from io import BytesIO
 from typing import Any
 
@@ -108,16 +107,13 @@ def publish() -> None:
 
 def create_app() -> Flask:
     """Make the app, for `flask run`, gunicorn and others; the CA is open as long as the process."""
-    stack = ExitStack()
-    atexit.register(stack.close)
-    ca = stack.enter_context(
-        open_ca(
-            os.environ.get("PORTAL_FOLDER", "portal-pki"),
-            common_name="Portal CA",
-            key_algorithm="p-256",
-            publication_url=os.environ.get("PORTAL_URL", "http://localhost:5000") + "/pki",
-        )
+    ca = open_ca(
+        os.environ.get("PORTAL_FOLDER", "portal-pki"),
+        common_name="Portal CA",
+        key_algorithm="p-256",
+        publication_url=os.environ.get("PORTAL_URL", "http://localhost:5000") + "/pki",
     )
+    atexit.register(ca.close)
     app = Flask(__name__)
     app.extensions["tiny_ca"] = ca
     app.register_blueprint(site)

@@ -1,8 +1,8 @@
 """The composition root: which adapter serves which port, and a CA in one line."""
 
 import time
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,21 +81,24 @@ class Container(containers.DeclarativeContainer):
     async_manager = providers.ThreadSafeSingleton(AsyncCertLifecycleManager.wrapping, manager)
 
 
-@contextmanager
 def open_ca(
     base_folder: str | Path | None = None,
     *,
     container: Container | None = None,
     observer: Observer | Collection[Observer] | None = None,
     **settings: Any,
-) -> Iterator[CertLifecycleManager]:
+) -> CertLifecycleManager:
     """Open a certificate authority: the one in *base_folder*, created if there is none.
+
+        with open_ca("pki", common_name="My Internal CA") as ca:
+
+    or, for as long as a process lives, `ca = open_ca(...)` and `ca.close()`, which closes the
+    registry's connections.
 
     *settings* are the fields of `Settings`; with *container*, its adapters serve instead,
     and its settings.  *observer*, or each of several, sees every operation.  The CA named by
     `common_name` is loaded, or created when the registry has no valid one of that name; of
-    several processes that do so at once, one creates it.
-    Closes the registry's connections at the end.  Raises `pydantic.ValidationError` for the
+    several processes that do so at once, one creates it.  Raises `pydantic.ValidationError` for the
     settings, `CertNotFound` when there is no CA and no name to create one by, and what
     `CertLifecycleManager` raises.
     """
@@ -103,9 +106,12 @@ def open_ca(
     if observer is not None:
         container.observer.override(observer)
     manager: CertLifecycleManager = container.manager()
-    with manager:
+    try:
         _attach_ca(manager, container.settings())
-        yield manager
+    except BaseException:
+        manager.close()
+        raise
+    return manager
 
 
 @asynccontextmanager

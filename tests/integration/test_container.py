@@ -54,6 +54,12 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
+def is_open(path: Path) -> bool:
+    """Whether this process has the file open."""
+    descriptors = list(Path("/proc/self/fd").iterdir())
+    return any(one.exists() and one.samefile(path) for one in descriptors)
+
+
 class RememberingEntropy(SeededEntropy):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -150,6 +156,19 @@ class TestOpenCA:
     def test_without_a_name_there_must_be_one(self, tmp_path: Path) -> None:
         with pytest.raises(CertNotFound, match="none"), open_ca(tmp_path / "pki"):
             pass
+
+    def test_for_as_long_as_a_process_lives(self, tmp_path: Path) -> None:
+        ca = open_ca(tmp_path, common_name="Root", key_algorithm="p-256")
+        assert ca.verify_certificate(ca.issue_certificate(leaf())[0])
+        assert is_open(tmp_path / "registry.db")
+        ca.close()
+        assert not is_open(tmp_path / "registry.db")
+
+    def test_what_it_can_not_open_it_closes(self, tmp_path: Path) -> None:
+        with pytest.raises(CertNotFound):
+            open_ca(tmp_path)
+        assert (tmp_path / "registry.db").exists()
+        assert not is_open(tmp_path / "registry.db")
 
     def test_of_two_it_opens_neither_without_a_name(self, tmp_path: Path) -> None:
         for name in ("One", "Two"):
