@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.command_line import command_paths, process, tiny_ca
+from tests.command_line import command_paths, tiny_ca
 from tiny_ca.adapters.inbound.cli.commands import all_commands
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -259,11 +259,3 @@ class TestPassphrases:
         assert tiny_ca("init", "my-pki", "--passphrase-file", "secret").code == 2
         assert tiny_ca("init", "my-pki", "--ask-passphrase").code == 2
         assert not (tmp_path / "my-pki").exists()
-
-
-class TestAsAProcess:
-    def test_output_in_a_pipe_has_no_colours(self, tmp_path: Path) -> None:
-        made = process("init", "my-pki", "--issue", "localhost", cwd=tmp_path)
-        assert (made.code, made.err) == (0, "")
-        assert "\x1b" not in made.out
-        assert process("show", "nobody", cwd=tmp_path).code == 3

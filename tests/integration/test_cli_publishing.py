@@ -1,7 +1,6 @@
 """The command line: what relying parties fetch, and the server that they fetch it from."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -121,39 +120,3 @@ class TestServe:
             refused = tiny_ca("serve", "--port", port)
         assert (refused.code, refused.err.count("\n")) == (1, 1)
         assert f"127.0.0.1:{port}: Address already in use" in refused.err
-
-
-def test_a_reader_that_goes_early_is_no_error(pki: Path) -> None:
-    for number in range(3):
-        tiny_ca("issue", f"n{number}.test")
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "wb") as pipe:
-        done = subprocess.run(
-            [sys.executable, "-m", "tiny_ca", "list"],
-            stdout=pipe,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            check=False,
-            timeout=60,
-        )
-    assert (done.returncode, done.stderr) == (141, b"")
-
-
-def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
-    # What is not there, as a fresh `pip install tiny-ca` leaves it.
-    code = (
-        "import sys; sys.modules['cyclopts'] = None; "
-        "from tiny_ca.adapters.inbound.cli import main; sys.exit(main(['list']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        cwd=tmp_path,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1
-    assert done.stderr == "tiny-ca: The command line needs an extra: pip install 'tiny-ca[cli]'.\n"

@@ -21,7 +21,11 @@ def next_steps(
         if is_server
         else _of_client(shown, private, trusted)
     )
-    return "\n".join(f"{program:9}{line}" for program, lines in steps for line in lines)
+    return "\n".join(
+        f"{'' if place else program:9}{line}"
+        for program, lines in steps
+        for place, line in enumerate(lines)
+    )
 
 
 _Steps = list[tuple[str, list[str]]]
@@ -30,8 +34,7 @@ _Steps = list[tuple[str, list[str]]]
 def _of_server(host: str, certificate: str, key: str, root: str) -> _Steps:
     shown = f"[{host}]" if ":" in host else host
     return [
-        ("nginx", [f"ssl_certificate {certificate};"]),
-        ("", [f"ssl_certificate_key {key};"]),
+        ("nginx", [f"ssl_certificate {certificate};", f"ssl_certificate_key {key};"]),
         ("uvicorn", [f"uvicorn app:app --ssl-certfile {certificate} --ssl-keyfile {key}"]),
         ("curl", [f"curl --cacert {root} https://{shown}:8000/"]),
         ("psql", [f"psql 'host={host} sslmode=verify-full sslrootcert={root}'"]),

@@ -1,0 +1,76 @@
+"""The command line as a process: pipes, start-up, what is not installed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import environment, process, tiny_ca
+
+HEAVY = ("cryptography", "cyclopts", "pydantic", "rich", "sqlalchemy")
+
+
+def test_output_in_a_pipe_has_no_colours(tmp_path: Path) -> None:
+    made = process("init", "my-pki", "--issue", "localhost", cwd=tmp_path)
+    assert (made.code, made.err) == (0, "")
+    assert "\x1b" not in made.out
+    assert process("show", "nobody", cwd=tmp_path).code == 3
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import tiny_ca",
+        "from tiny_ca.adapters.inbound.cli import main; main(['--help'])",
+    ],
+    ids=["import", "help"],
+)
+def test_beginning_draws_in_nothing_heavy(code: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+    )
+    assert not set(HEAVY) & set(done.stdout.splitlines())
+
+
+def test_a_reader_that_goes_early_is_no_error(pki: Path) -> None:
+    for number in range(3):
+        tiny_ca("issue", f"n{number}.test")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "tiny_ca", "list"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
+    # What is not there, as a fresh `pip install tiny-ca` leaves it.
+    code = (
+        "import sys; sys.modules['cyclopts'] = None; "
+        "from tiny_ca.adapters.inbound.cli import main; sys.exit(main(['list']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "tiny-ca: The command line needs an extra: pip install 'tiny-ca[cli]'.\n"
