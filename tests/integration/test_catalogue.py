@@ -181,6 +181,11 @@ class TestRevokeMany:
         assert (len(everything.revoked), len(everything.already_revoked)) == (1, 9)
         assert names(ca.list_certificates("valid")) == [ROOT_CONFIG.common_name]
 
+    def test_a_wildcard_alone(self, ca: CertLifecycleManager) -> None:
+        wildcard, _, _ = ca.issue_certificate(leaf("*.internal"))
+        assert len(ca.revoke_many(common_name="*.internal", dry_run=True).revoked) > 1
+        assert ca.revoke_many(common_name="[*].internal").revoked == (wildcard.serial_number,)
+
     def test_of_nothing_in_particular(self, ca: CertLifecycleManager) -> None:
         with pytest.raises(InvalidRequest, match="which"):
             ca.revoke_many()

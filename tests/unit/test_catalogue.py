@@ -10,6 +10,7 @@ from tiny_ca.domain.catalogue import (
     CertificateFilter,
     cert_type_of,
     check_deletable,
+    literals,
     status_of,
 )
 from tiny_ca.domain.errors import InvalidRequest, StillNeeded
@@ -58,6 +59,23 @@ def test_a_filter_is_checked_when_it_is_made(fields):
 )
 def test_a_pattern_is_of_the_whole_name(pattern, is_meant):
     assert CertificateFilter(common_name=pattern).matches(record(), START) is is_meant
+
+
+@pytest.mark.parametrize(
+    ("pattern", "parts"),
+    [
+        ("a", ["a"]),
+        ("*.a", ["", ".a"]),
+        ("[*].a", ["*.a"]),
+        ("[*]*", ["*", ""]),
+        ("[*", ["[", ""]),
+        ("*]", ["", "]"]),
+        ("[[*]]", ["[*]"]),
+        ("[**]", ["[", "", "]"]),
+    ],
+)
+def test_an_asterisk_in_brackets_is_one(pattern, parts):
+    assert literals(pattern) == parts
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ __all__ = [
     "RevokedBatch",
     "cert_type_of",
     "check_deletable",
+    "literals",
     "status_of",
 ]
 
@@ -26,6 +27,14 @@ AT_ONCE = 1000
 _TYPE_OF_WORD = {
     word.lower(): cert_type for cert_type in CertType for word in (cert_type.name, cert_type.value)
 }
+
+
+_ANYTHING = re.compile(r"(?<!\[)\*|\*(?!\])")
+
+
+def literals(pattern: str) -> list[str]:
+    """Give what a pattern has between its asterisks; `[*]` is one that stands for itself."""
+    return [part.replace("[*]", "*") for part in _ANYTHING.split(pattern)]
 
 
 def status_of(value: CertificateStatus | str) -> CertificateStatus:
@@ -64,7 +73,7 @@ class CertificateFilter:
     cert_types: frozenset[CertType] | None = None
     issuer_id: str | None = None
     common_name: str | None = None
-    """The whole name, case and all; `*` in it stands for any characters, or none."""
+    """The whole name, case and all; `*` stands for any characters, or none, `[*]` for itself."""
     issued_from: datetime | None = None
     issued_before: datetime | None = None
     expires_from: datetime | None = None
@@ -97,8 +106,7 @@ class CertificateFilter:
         )
 
     def _has_name(self, common_name: str) -> bool:
-        literals = (self.common_name or "").split("*")
-        pattern = ".*".join(map(re.escape, literals))
+        pattern = ".*".join(map(re.escape, literals(self.common_name or "")))
         return re.fullmatch(pattern, common_name, re.DOTALL) is not None
 
 

@@ -44,8 +44,9 @@ class Catalogue(Face):
 
         *status* is meant as of now: a certificate that is over is `expired`, whether or not it
         was marked so.  *key_type* is a `CertType`, its value or name (`service`).  In
-        *common_name* `*` stands for any characters.  Moments are aware datetimes; each period
-        has its first moment in it and its last one not.
+        *common_name* `*` stands for any characters, and `[*]` for an asterisk, as in
+        `[*].example.org`.  Moments are aware datetimes; each period has its first moment in it
+        and its last one not.
 
         *after* is the last record of the page before, or its `position`: the next page then
         costs what the first did, and misses nothing.  *offset* skips records one by one.

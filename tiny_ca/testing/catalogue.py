@@ -135,6 +135,11 @@ class CatalogueContract:
             "",
             "é*",
             "*.",
+            "é[*]*",
+            "é[*]\\",
+            "[*]*",
+            "*[*]*",
+            "a[*[*]",
         ]
         filters = [
             *(CertificateFilter(common_name=text) for text in (*patterns, *names)),

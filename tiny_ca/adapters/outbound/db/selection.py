@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from tiny_ca.adapters.outbound.db.queries import COLUMNS, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates
-from tiny_ca.domain.catalogue import CertificateFilter
+from tiny_ca.domain.catalogue import CertificateFilter, literals
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 
 __all__ = ["branches", "expiring", "has_status", "page"]
@@ -50,13 +50,15 @@ def _of_status(status: CertificateStatus | None, at: datetime) -> list[Condition
 
 def _like(common_name: str, dialect: str) -> ColumnElement[bool]:
     """Compare with a pattern, case and all, so that an index finds a literal beginning."""
-    if "*" not in common_name:
-        return _c.common_name == common_name
+    parts = literals(common_name)
+    if len(parts) == 1:
+        return _c.common_name == parts[0]
     if dialect == "sqlite":
-        special = str.maketrans({"?": "[?]", "[": "[[]"})
-        return _c.common_name.op("GLOB", is_comparison=True)(common_name.translate(special))
-    special = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_", "*": "%"})
-    return _c.common_name.like(common_name.translate(special))
+        special = str.maketrans({"?": "[?]", "[": "[[]", "*": "[*]"})
+        pattern = "*".join(part.translate(special) for part in parts)
+        return _c.common_name.op("GLOB", is_comparison=True)(pattern)
+    special = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+    return _c.common_name.like("%".join(part.translate(special) for part in parts))
 
 
 def branches(wanted: CertificateFilter, at: datetime, dialect: str) -> list[Conditions]:
