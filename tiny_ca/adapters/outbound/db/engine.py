@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from tiny_ca.adapters.outbound.db.prepared import OWN, on_cursor
 from tiny_ca.domain.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def sync_engine(db_url: str) -> Engine:
     """Make an engine.  Raises `RegistryError` for a URL or driver that can't be used."""
     url, arguments = _arguments(db_url, _SYNC_DRIVERS)
     with registry_errors(), _missing_driver(url):
-        engine = create_engine(url, **arguments)
+        engine = create_engine(url, execution_options=OWN, **arguments)
     _prepare(engine)
     return engine
 
@@ -203,4 +204,4 @@ def _turn_to_wal(cursor: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that turns to writing fails at once when another one writes.
     is_write = connection.get_execution_options().get("tiny_ca_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+    on_cursor(connection, "BEGIN IMMEDIATE" if is_write else "BEGIN", fetch=False)

@@ -1,7 +1,7 @@
 """The part of the registry that answers OCSP: states of rows, and responses kept beside them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.adapters.outbound.db.schema import certificates, ocsp_responses
 from tiny_ca.domain.ocsp import CertState, KeptResponse
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 
-__all__ = ["LOOK_UP", "SQLResponses"]
+__all__ = ["SQLResponses"]
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ _TELLS_OF_IT = and_(
     _r.revocation_date.is_not_distinct_from(_c.revocation_date),
     _r.revocation_reason.is_not_distinct_from(_c.revocation_reason),
 )
-LOOK_UP = (
+_LOOK_UP = Prepared(
     select(*_STATE, _r.this_update, _r.next_update, _r.response)
     .select_from(certificates.outerjoin(ocsp_responses, _TELLS_OF_IT))
     .where(_c.serial_number == bindparam("serial_number"), _c.issuer_id == bindparam("issuer_id"))
@@ -70,16 +71,17 @@ class SQLResponses(ABC):
     ) -> tuple[CertState | None, KeptResponse | None]:
         """Give a certificate's state, and the response that tells of it, if there is one."""
         values = {"issuer_id": issuer_id, "serial_number": str(serial_number), "digest": digest}
-        row = self._look_up(values)
-        if row is None:
+        rows = self._look_up(_LOOK_UP, values)
+        if not rows:
             return None, None
+        [row] = rows
         state = _state_of(row[:5])
         if row[7] is None:
             return state, None
         return state, KeptResponse(state, *row[5:])
 
-    def _look_up(self, values: Mapping[str, Any]) -> Sequence[Any] | None:
-        return self._read(lambda connection: connection.execute(LOOK_UP, values).one_or_none())
+    @abstractmethod
+    def _look_up(self, statement: Prepared, values: Values) -> Sequence[Any]: ...
 
     def states_to_sign(
         self,

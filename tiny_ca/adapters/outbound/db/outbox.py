@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Update, delete, exists, insert, or_, select, tuple_, update
 
+from tiny_ca.adapters.outbound.db.prepared import Prepared
 from tiny_ca.adapters.outbound.db.queries import PAGE, to_record
 from tiny_ca.adapters.outbound.db.schema import certificates, deliveries, notices, subscribers
 from tiny_ca.domain.errors import UnknownSubscriber
@@ -31,7 +32,7 @@ _c, _d, _s = certificates.c, deliveries.c, subscribers.c
 
 # The lock keeps a subscriber from leaving before this transaction ends, whose rows would be
 # left over; it is in nobody else's way, not even of whoever renews a lease.
-_SUBSCRIBERS = select(_s.id).with_for_update(read=True, key_share=True)
+_SUBSCRIBERS = Prepared(select(_s.id).with_for_update(read=True, key_share=True))
 
 
 def tell(connection: Connection, events: Iterable[Event]) -> None:
@@ -39,7 +40,7 @@ def tell(connection: Connection, events: Iterable[Event]) -> None:
 
     Last in it: whoever writes a certificate's next event waits for the lock of its row.
     """
-    present = connection.execute(_SUBSCRIBERS).scalars().all()
+    present = [row.id for row in _SUBSCRIBERS.rows(connection, {})]
     if not present:
         return
     rows = [
@@ -195,7 +196,7 @@ def expiring_page(
     Rows that another transaction holds are left for the next time: whoever waits for one while
     it holds others may meet someone who does the same.
     """
-    if not connection.execute(_SUBSCRIBERS).first():
+    if not _SUBSCRIBERS.rows(connection, {}):
         return 0, None
     seconds = int(window.total_seconds())
     is_noted = exists().where(

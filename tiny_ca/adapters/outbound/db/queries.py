@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
+from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.adapters.outbound.db.schema import certificates
 from tiny_ca.domain.errors import (
     AmbiguousSerialNumber,
@@ -21,14 +22,15 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 
 __all__ = [
+    "BY_IDEMPOTENCY_KEY",
+    "BY_NAME",
+    "BY_OWN_ISSUER_ID",
     "COLUMNS",
     "Wanted",
     "authorities_page",
-    "by_idempotency_key",
-    "by_name",
     "by_serial",
-    "issuer_certificates",
     "many_by_serial",
+    "only_one",
     "pending_page",
     "row_by_serial",
     "to_record",
@@ -66,6 +68,23 @@ def to_record(row: Row[Any]) -> CertificateRecord:
     )
 
 
+_SERIAL = select(*COLUMNS, _c.name_claim).where(_c.serial_number == bindparam("serial_number"))
+_SERIAL_OF_ISSUER = _SERIAL.where(_c.issuer_id == bindparam("issuer_id"))
+_BY_SERIAL = Prepared(_SERIAL)
+_BY_SERIAL_OF_ISSUER = Prepared(_SERIAL_OF_ISSUER)
+_LOCKED_BY_SERIAL = Prepared(_SERIAL.with_for_update())
+_LOCKED_BY_SERIAL_OF_ISSUER = Prepared(_SERIAL_OF_ISSUER.with_for_update())
+BY_NAME = Prepared(
+    select(*COLUMNS).where(
+        _c.name_claim == bindparam("common_name"), _c.status == CertificateStatus.VALID.value
+    )
+)
+BY_IDEMPOTENCY_KEY = Prepared(select(*COLUMNS).where(_c.idempotency_key == bindparam("key")))
+BY_OWN_ISSUER_ID = Prepared(
+    select(*COLUMNS).where(_c.own_issuer_id == bindparam("issuer_id")).order_by(_c.id)
+)
+
+
 def row_by_serial(
     connection: Connection,
     serial_number: int,
@@ -74,38 +93,26 @@ def row_by_serial(
     for_update: bool = False,
 ) -> Row[Any] | None:
     """Give the one row with this serial number.  Raises `AmbiguousSerialNumber`."""
-    query: Select[Any] = select(*COLUMNS, _c.name_claim)
-    query = query.where(_c.serial_number == str(serial_number))
-    if issuer_id is not None:
-        query = query.where(_c.issuer_id == issuer_id)
-    rows = connection.execute(query.with_for_update() if for_update else query).fetchmany(2)
-    if len(rows) > 1:
-        raise AmbiguousSerialNumber(serial_number)
-    return rows[0] if rows else None
+    query, values = by_serial(serial_number, issuer_id, for_update=for_update)
+    return only_one(serial_number, query.rows(connection, values))
 
 
 def by_serial(
-    connection: Connection, serial_number: int, issuer_id: str | None
-) -> CertificateRecord | None:
-    """See `ports.registry.Registry.get_by_serial`."""
-    row = row_by_serial(connection, serial_number, issuer_id)
-    return None if row is None else to_record(row)
+    serial_number: int, issuer_id: str | None, *, for_update: bool = False
+) -> tuple[Prepared, Values]:
+    """Give the statement and values that find a serial number, of an issuer or of any."""
+    if issuer_id is None:
+        query = _LOCKED_BY_SERIAL if for_update else _BY_SERIAL
+        return query, {"serial_number": str(serial_number)}
+    query = _LOCKED_BY_SERIAL_OF_ISSUER if for_update else _BY_SERIAL_OF_ISSUER
+    return query, {"serial_number": str(serial_number), "issuer_id": issuer_id}
 
 
-def by_name(connection: Connection, common_name: str) -> CertificateRecord | None:
-    """See `ports.registry.Registry.get_by_name`."""
-    query = select(*COLUMNS).where(
-        _c.name_claim == common_name, _c.status == CertificateStatus.VALID.value
-    )
-    row = connection.execute(query).one_or_none()
-    return None if row is None else to_record(row)
-
-
-def by_idempotency_key(connection: Connection, key: str) -> CertificateRecord | None:
-    """See `ports.registry.Registry.get_by_idempotency_key`."""
-    query = select(*COLUMNS).where(_c.idempotency_key == key)
-    row = connection.execute(query).one_or_none()
-    return None if row is None else to_record(row)
+def only_one(serial_number: int, rows: Sequence[Row[Any]]) -> Row[Any] | None:
+    """Give the one row with this serial number, or `None`.  Raises `AmbiguousSerialNumber`."""
+    if len(rows) > 1:
+        raise AmbiguousSerialNumber(serial_number)
+    return rows[0] if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +183,4 @@ def many_by_serial(
     query = select(*COLUMNS).where(
         _c.issuer_id == issuer_id, _c.serial_number.in_([str(one) for one in serial_numbers])
     )
-    return [to_record(row) for row in connection.execute(query)]
-
-
-def issuer_certificates(connection: Connection, issuer_id: str) -> list[CertificateRecord]:
-    """See `ports.registry.Registry.issuer_certificates`."""
-    query = select(*COLUMNS).where(_c.own_issuer_id == issuer_id).order_by(_c.id)
     return [to_record(row) for row in connection.execute(query)]

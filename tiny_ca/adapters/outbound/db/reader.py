@@ -1,17 +1,15 @@
-"""One look-up over and over, without what SQLAlchemy does around each statement."""
+"""Look-ups over and over, without what SQLAlchemy does around each statement."""
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, Select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.types import TypeEngine
 
 from tiny_ca.adapters.outbound.db.engine import STILL_THERE
-from tiny_ca.adapters.outbound.db.schema import UTCDateTime
+from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.domain.errors import TinyCAError
 
 __all__ = ["RowReader"]
@@ -20,28 +18,20 @@ _Connection = tuple[Any, Callable[[], object]]
 
 
 class RowReader:
-    """Reads at most one row by *statement*: on SQLite an eighth of the ordinary price.
+    """Reads a few rows by a prepared statement: on SQLite an eighth of the ordinary price.
 
     It has connections of its own, outside the pool, that commit by themselves.  Thread-safe,
     and safe after a fork.
     """
 
-    def __init__(self, engine: Engine, statement: Select[Any]) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        compiled = statement.compile(dialect=engine.dialect)
-        self._sql = str(compiled)
-        self._names: Sequence[str] | None = compiled.positiontup
-        self._decoders = [
-            (place, decode)
-            for place, column in enumerate(statement.selected_columns)
-            if (decode := _decoder(column.type, engine.dialect)) is not None
-        ]
         self._idle: deque[_Connection] = deque()
         self._of_the_parent: list[deque[_Connection]] = []
         self._pid = os.getpid()
 
-    def row(self, values: Mapping[str, Any]) -> list[Any] | None:
-        """Give the row, `None` if there is none.
+    def rows(self, statement: Prepared, values: Values) -> Sequence[Any]:
+        """Give the rows; their columns have names.
 
         Raises `LookupError` when it can't be read this way; another one, which says what is
         wrong, has to be taken then.
@@ -55,9 +45,10 @@ class RowReader:
             connection, check = self._idle.pop() if self._idle else self._connect()
         except (IndexError, *errors) as error:
             raise LookupError from error
+        compiled = statement.compiled(self._engine.dialect)
         try:
             check()
-            rows = self._fetch(connection, values)
+            rows = _fetch(connection, compiled.sql, compiled.encode(values))
         except errors as error:
             connection.close()
             raise LookupError from error
@@ -65,25 +56,7 @@ class RowReader:
             connection.close()
             raise
         self._idle.append((connection, check))
-        if not rows:
-            return None
-        row = list(rows[0])
-        for place, decode in self._decoders:
-            if row[place] is not None:
-                row[place] = decode(row[place])
-        return row
-
-    def _fetch(self, connection: Any, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        names = self._names
-        arguments = values if names is None else tuple([values[name] for name in names])
-        cursor = connection.cursor()
-        try:
-            cursor.execute(self._sql, arguments)
-            # All, so that SQLite ends its transaction.
-            rows: Sequence[Sequence[Any]] = cursor.fetchall()
-        finally:
-            cursor.close()
-        return rows
+        return compiled.decode(rows)
 
     def _connect(self) -> _Connection:
         connection = self._engine.raw_connection()
@@ -100,10 +73,15 @@ class RowReader:
             self._idle.pop()[0].close()
 
 
-def _decoder(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
-    decode = kind.dialect_impl(dialect).result_processor(dialect, None)
-    # The same few moments are in thousands of rows.
-    return lru_cache(maxsize=1024)(decode) if decode and isinstance(kind, UTCDateTime) else decode
+def _fetch(connection: Any, sql: str, arguments: Any) -> Sequence[Sequence[Any]]:
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql, arguments)
+        # All, so that SQLite ends its transaction.
+        rows: Sequence[Sequence[Any]] = cursor.fetchall()
+    finally:
+        cursor.close()
+    return rows
 
 
 def _nothing() -> None:

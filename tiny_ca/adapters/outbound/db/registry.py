@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -17,6 +17,7 @@ from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
 from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
 from tiny_ca.adapters.outbound.db.ocsp import SQLResponses
 from tiny_ca.adapters.outbound.db.past import record_past
+from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.adapters.outbound.db.queries import Wanted
 from tiny_ca.adapters.outbound.db.schema import REVISION
 from tiny_ca.domain.backup import Row
@@ -62,6 +63,13 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
                 return self._runner.run(work, write=True)
             return work(_connection_of(within))
 
+    def _look_up(self, statement: Prepared, values: Values) -> Sequence[Any]:
+        return self._read(lambda connection: statement.rows(connection, values))
+
+    def _one(self, statement: Prepared, values: Values) -> CertificateRecord | None:
+        rows = self._look_up(statement, values)
+        return queries.to_record(rows[0]) if rows else None
+
     def _pages(self, page: Callable[[Connection, int], tuple[list[T], int | None]]) -> Iterator[T]:
         after: int | None = 0
         while after is not None:
@@ -70,14 +78,17 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
 
     def _insert(self, wanted: Wanted, work: Callable[[Connection], None]) -> None:
         """Run an insert; when a UNIQUE refused it, find out which one and say so."""
-        for issuer_id in {issuer_id for issuer_id, _ in wanted.serial_numbers}:
-            self._ensure_issuer(issuer_id)
         try:
-            self._write(work)
+            self._write_for(wanted, work)
         except RegistryError as error:
             if not isinstance(error.__cause__, IntegrityError):
                 raise
             raise self._read(partial(queries.what_is_taken, wanted=wanted)) from error
+
+    def _write_for(self, wanted: Wanted, work: Callable[[Connection], None]) -> None:
+        for issuer_id in {issuer_id for issuer_id, _ in wanted.serial_numbers}:
+            self._ensure_issuer(issuer_id)
+        self._write(work)
 
     def _ensure_issuer(self, issuer_id: str) -> None:
         if issuer_id in self._known_issuers:
@@ -96,7 +107,8 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
 
     def get_by_serial(self, serial: int, issuer_id: str | None = None) -> CertificateRecord | None:
         """Give the certificate with this serial number.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_serial, serial_number=serial, issuer_id=issuer_id))
+        row = queries.only_one(serial, self._look_up(*queries.by_serial(serial, issuer_id)))
+        return None if row is None else queries.to_record(row)
 
     def get_many(self, issuer_id: str, serials: Sequence[int]) -> Iterator[CertificateRecord]:
         """Give an issuer's certificates of these serial numbers, in pages."""
@@ -127,11 +139,11 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
 
     def get_by_name(self, common_name: str) -> CertificateRecord | None:
         """Give the valid certificate that claims *common_name*.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_name, common_name=common_name))
+        return self._one(queries.BY_NAME, {"common_name": common_name})
 
     def get_by_idempotency_key(self, key: str) -> CertificateRecord | None:
         """Give the certificate that was asked for under *key*.  Raises `RegistryError`."""
-        return self._read(partial(queries.by_idempotency_key, key=key))
+        return self._one(queries.BY_IDEMPOTENCY_KEY, {"key": key})
 
     def reserve(self, reservations: Sequence[Reservation]) -> None:
         """Write pending rows, or raise `SerialNumberCollision` or `NotUniqueCertOwner`."""
@@ -140,7 +152,17 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
             [one.common_name for one in reservations],
             [one.retry_key.key for one in reservations if one.retry_key is not None],
         )
-        self._insert(wanted, partial(transactions.reserve, reservations=reservations))
+        work = partial(transactions.reserve_after_others, reservations=reservations)
+        if any(one.predecessor is not None for one in reservations):
+            # Whether it may be replaced depends on whether it has ended.
+            self._insert(wanted, work)
+            return
+        try:
+            self._write_for(wanted, partial(transactions.reserve, reservations=reservations))
+        except RegistryError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            self._insert(wanted, work)
 
     def commit(
         self,
@@ -237,7 +259,8 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
 
     def issuer_certificates(self, issuer_id: str) -> list[CertificateRecord]:
         """Give the signed certificates of the CA that *issuer_id* names itself."""
-        return self._read(partial(queries.issuer_certificates, issuer_id=issuer_id))
+        rows = self._look_up(queries.BY_OWN_ISSUER_ID, {"issuer_id": issuer_id})
+        return [queries.to_record(row) for row in rows]
 
     def revoked(self, issuer_id: str | None) -> Iterator[CRLEntry]:
         """Give what the issuer's next CRL owes, in pages; `None`: of every issuer."""

@@ -25,6 +25,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from tiny_ca.adapters.outbound.db.outbox import tell
+from tiny_ca.adapters.outbound.db.prepared import Prepared
 from tiny_ca.adapters.outbound.db.schema import (
     certificates,
     deleted_revocations,
@@ -203,9 +204,24 @@ def list_release(connection: Connection, row: Row[Any], at: datetime) -> None:
     _list(connection, [_values(row, entry, row.not_after)], _listed(connection, [row.id]).keys())
 
 
+_LISTED = Prepared(
+    select(_r.certificate_id, _r.invalidity_date).where(
+        _r.certificate_id == bindparam("certificate_id")
+    )
+)
+# Shared: who draws the next number waits until this is committed, so that its CRL shows it.
+_DRAWN = Prepared(
+    select(issuers.c.drawn_crl_number)
+    .where(issuers.c.id == bindparam("issuer_id"))
+    .with_for_update(read=True)
+)
+
+
 def _listed(connection: Connection, ids: Sequence[int]) -> dict[int, datetime | None]:
     """Give which certificates have a row, and since when each may have been invalid."""
     found: dict[int, datetime | None] = {}
+    if len(ids) == 1:
+        return dict(_LISTED.rows(connection, {"certificate_id": ids[0]}))
     for start in range(0, len(ids), _AT_ONCE):
         query = select(_r.certificate_id, _r.invalidity_date).where(
             _r.certificate_id.in_(ids[start : start + _AT_ONCE])
@@ -227,20 +243,18 @@ def _values(row: Row[Any], entry: CRLEntry, until: datetime) -> dict[str, Any]:
 
 
 _CHANGED = ("crl_number", "owed_until", "is_released", "invalidity_date", "entry")
-_TO_CHANGED = (
+_TO_CHANGED = Prepared(
     update(revocations)
     .where(_r.certificate_id == bindparam("of_certificate"))
     .values({name: bindparam(f"to_{name}") for name in _CHANGED})
 )
+_NEW = Prepared(insert(revocations).inline(), [column.name for column in _r])
 
 
 def _list(connection: Connection, rows: Sequence[dict[str, Any]], listed: Collection[int]) -> None:
     drawn = {}
     for issuer_id in sorted({row["issuer_id"] for row in rows}):
-        # Shared: who draws the next number waits until this is committed, so that its CRL
-        # shows it.
-        query = select(issuers.c.drawn_crl_number).where(issuers.c.id == issuer_id)
-        drawn[issuer_id] = connection.execute(query.with_for_update(read=True)).scalar_one()
+        [(drawn[issuer_id],)] = _DRAWN.rows(connection, {"issuer_id": issuer_id})
     numbered = [{**row, "crl_number": drawn[row["issuer_id"]]} for row in rows]
     changed = [
         {"of_certificate": row["certificate_id"], **{f"to_{name}": row[name] for name in _CHANGED}}
@@ -253,9 +267,9 @@ def _list(connection: Connection, rows: Sequence[dict[str, Any]], listed: Collec
         if row["certificate_id"] not in listed
     ]
     if changed:
-        connection.execute(_TO_CHANGED, changed)
+        _TO_CHANGED.change(connection, changed)
     if new:
-        connection.execute(insert(revocations), new)
+        _NEW.change(connection, new)
 
 
 def list_unlisted(connection: Connection) -> None:
@@ -292,8 +306,7 @@ def forget_revocation(connection: Connection, row: Row[Any]) -> None:
     """Let CRLs say nothing of a certificate that is deleted, and note why."""
     connection.execute(delete(revocations).where(_r.certificate_id == row.id))
     if row.status == CertificateStatus.REVOKED.value:
-        query = select(issuers.c.drawn_crl_number).where(issuers.c.id == row.issuer_id)
-        drawn = connection.execute(query.with_for_update(read=True)).scalar_one()
+        [(drawn,)] = _DRAWN.rows(connection, {"issuer_id": row.issuer_id})
         connection.execute(
             insert(deleted_revocations).values(
                 issuer_id=row.issuer_id, serial_number=row.serial_number, crl_number=drawn

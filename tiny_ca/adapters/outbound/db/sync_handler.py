@@ -1,7 +1,7 @@
 """`SyncDBHandler`: the registry through a blocking driver."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from logging import Logger, getLogger
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from tiny_ca.adapters.outbound.db.base import BaseDB
 from tiny_ca.adapters.outbound.db.engine import WRITE, is_in_memory, registry_errors, sync_engine
 from tiny_ca.adapters.outbound.db.migrate import is_current, migrate
-from tiny_ca.adapters.outbound.db.ocsp import LOOK_UP
+from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.adapters.outbound.db.reader import RowReader
 from tiny_ca.adapters.outbound.db.registry import SQLRegistry
 from tiny_ca.domain.errors import NotUniqueCertOwner, SerialNumberCollision
@@ -84,18 +84,18 @@ class SyncDBHandler(SQLRegistry, BaseDB):
     def __init__(self, db_url: str, logger: Logger | None = None) -> None:
         self._db = DatabaseManager(db_url)
         self._logger = logger or getLogger("tiny_ca")
-        self._reader = RowReader(self._db.engine, LOOK_UP)
+        self._reader = RowReader(self._db.engine)
         self._has_reader = not is_in_memory(self._db.engine.url)
         super().__init__(self._db)
 
-    def _look_up(self, values: Mapping[str, Any]) -> Sequence[Any] | None:
-        """Read the row the short way; whatever goes wrong there, the long one raises it."""
+    def _look_up(self, statement: Prepared, values: Values) -> Sequence[Any]:
+        """Read the short way; whatever goes wrong there, the long one raises it."""
         if self._has_reader:
             try:
-                return self._reader.row(values)
+                return self._reader.rows(statement, values)
             except LookupError:
                 pass
-        return super()._look_up(values)
+        return super()._look_up(statement, values)
 
     def register_cert_in_db(
         self, cert: x509.Certificate, uuid: str, key_type: CertType = CertType.DEVICE

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from tiny_ca.adapters.outbound.db.outbox import tell
+from tiny_ca.adapters.outbound.db.prepared import Prepared
 from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
 from tiny_ca.adapters.outbound.db.revocations import list_release, list_revocations
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
@@ -31,6 +32,7 @@ __all__ = [
     "register",
     "release",
     "reserve",
+    "reserve_after_others",
     "revoke",
     "write_revocation",
 ]
@@ -58,16 +60,17 @@ def ensure_issuer(connection: Connection, issuer_id: str) -> None:
 
 
 def free_expired_claims(connection: Connection, common_names: Sequence[str], now: datetime) -> None:
-    """Take names, some hundred at most, from valid rows that are over."""
-    connection.execute(
-        update(certificates)
-        .where(
-            _c.name_claim.in_(common_names),
-            _c.status == VALID,
-            _c.not_after < now.replace(microsecond=0),
+    """Take names from valid rows that are over."""
+    for batch in _batches(common_names):
+        connection.execute(
+            update(certificates)
+            .where(
+                _c.name_claim.in_(batch),
+                _c.status == VALID,
+                _c.not_after < now.replace(microsecond=0),
+            )
+            .values(name_claim=None, status=EXPIRED)
         )
-        .values(name_claim=None, status=EXPIRED)
-    )
 
 
 def _claim_of(connection: Connection, reservation: Reservation) -> str | None:
@@ -83,11 +86,21 @@ def _claim_of(connection: Connection, reservation: Reservation) -> str | None:
     return reservation.common_name
 
 
+_RESERVED = Prepared(
+    insert(certificates).inline(),
+    [
+        *("serial_number", "issuer_id", "common_name", "name_claim", "status", "cert_type"),
+        *("not_before", "not_after", "created_at", "uuid", "cert_path", "file_name"),
+        *("idempotency_key", "request_hash", "profile", "claims_name"),
+    ],
+)
+
+
 def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None:
-    """See `ports.registry.Registry.reserve`; a broken UNIQUE is an `IntegrityError`."""
-    names = [reservation.common_name for reservation in reservations]
-    for batch in _batches(names):
-        free_expired_claims(connection, batch, reservations[0].created_at)
+    """See `ports.registry.Registry.reserve`; a broken UNIQUE is an `IntegrityError`.
+
+    So is the claim of a certificate that has ended: see `reserve_after_others`.
+    """
     rows = [
         {
             "serial_number": str(one.serial_number),
@@ -109,7 +122,14 @@ def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None
         }
         for one in reservations
     ]
-    connection.execute(insert(certificates), rows)
+    _RESERVED.change(connection, rows)
+
+
+def reserve_after_others(connection: Connection, reservations: Sequence[Reservation]) -> None:
+    """Do as `reserve`, once those that have ended have given up the names."""
+    names = [reservation.common_name for reservation in reservations]
+    free_expired_claims(connection, names, reservations[0].created_at)
+    reserve(connection, reservations)
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -118,7 +138,7 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + 500]
 
 
-_TO_VALID = (
+_TO_VALID = Prepared(
     update(certificates)
     .where(
         _c.serial_number == bindparam("of_serial_number"),
@@ -148,9 +168,11 @@ def commit(
         for reservation, _ in signed
         if reservation.predecessor is not None
     ]
-    _check_pending(connection, [reservation for reservation, _ in signed])
-    result = connection.execute(
-        _TO_VALID,
+    if len(signed) > 1:
+        # Of one, the update tells.
+        _check_pending(connection, [reservation for reservation, _ in signed])
+    changed = _TO_VALID.change(
+        connection,
         [
             {
                 "of_serial_number": str(reservation.serial_number),
@@ -161,7 +183,7 @@ def commit(
             for reservation, certificate in signed
         ],
     )
-    if result.rowcount != len(signed):
+    if changed != len(signed):
         raise _lost()
     for reservation, predecessor in predecessors:
         if reservation.supersedes:
@@ -278,6 +300,18 @@ def register(
     tell(connection, [events.registered(place, cert_type, not_after, at)])
 
 
+_TO_REVOKED = Prepared(
+    update(certificates)
+    .where(_c.id == bindparam("of_id"))
+    .values(
+        status=REVOKED,
+        name_claim=None,
+        revocation_date=bindparam("to_date"),
+        revocation_reason=bindparam("to_reason"),
+    )
+)
+
+
 def write_revocation(
     connection: Connection,
     row: Row[Any],
@@ -290,16 +324,8 @@ def write_revocation(
     revocation = revoke_rule(current, reason, at)
     if revocation == current:
         return revocation
-    connection.execute(
-        update(certificates)
-        .where(_c.id == row.id)
-        .values(
-            status=REVOKED,
-            name_claim=None,
-            revocation_date=revocation.revocation_date,
-            revocation_reason=revocation.reason.value,
-        )
-    )
+    date, why = revocation.revocation_date, revocation.reason.value
+    _TO_REVOKED.change(connection, [{"of_id": row.id, "to_date": date, "to_reason": why}])
     dates = {} if invalidity_date is None else {row.id: invalidity_date}
     list_revocations(connection, [(row, revocation)], dates)
     return revocation
