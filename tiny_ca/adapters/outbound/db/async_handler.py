@@ -61,11 +61,13 @@ class AsyncDatabaseManager:
                 self._run(migrate, write=True)
         self._is_ready = True
 
-    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
+    def run(
+        self, work: Callable[[Connection], T], *, write: bool = False, group: bool = False
+    ) -> T:
         """Run *work* in a transaction of its own, from a worker thread."""
         if not self._is_ready:
             self.prepare()
-        return self._run(work, write=write)
+        return self._run(work, write=write or group)
 
     def _run(self, work: Callable[[Connection], T], *, write: bool) -> T:
         portal, engine = self._started()

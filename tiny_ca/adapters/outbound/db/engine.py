@@ -58,8 +58,13 @@ _ASYNC_DRIVERS = {
 class Runner(Protocol):
     """Runs a function in a transaction of its own and commits it."""
 
-    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
-        """Run *work*; commit what it wrote, or roll back what it raised from."""
+    def run(
+        self, work: Callable[[Connection], T], *, write: bool = False, group: bool = False
+    ) -> T:
+        """Run *work*; commit what it wrote, or roll back what it raised from.
+
+        *group*: it writes, calls nobody back, and may share its commit with others.
+        """
         ...
 
 

@@ -63,6 +63,13 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
                 return self._runner.run(work, write=True)
             return work(_connection_of(within))
 
+    def _write_in_group(self, work: Callable[[Connection], T], within: object = None) -> T:
+        """Write what calls nobody back: it may share its commit with other threads' work."""
+        with registry_errors():
+            if within is None:
+                return self._runner.run(work, write=True, group=True)
+            return work(_connection_of(within))
+
     def _look_up(self, statement: Prepared, values: Values) -> Sequence[Any]:
         return self._read(lambda connection: statement.rows(connection, values))
 
@@ -88,7 +95,7 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
     def _write_for(self, wanted: Wanted, work: Callable[[Connection], None]) -> None:
         for issuer_id in {issuer_id for issuer_id, _ in wanted.serial_numbers}:
             self._ensure_issuer(issuer_id)
-        self._write(work)
+        self._write_in_group(work)
 
     def _ensure_issuer(self, issuer_id: str) -> None:
         if issuer_id in self._known_issuers:
@@ -171,11 +178,11 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
         within: object = None,
     ) -> None:
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
-        self._write(partial(transactions.commit, signed=signed, at=at), within)
+        self._write_in_group(partial(transactions.commit, signed=signed, at=at), within)
 
     def abandon(self, issuer_id: str, serial_number: int) -> bool:
         """Close a pending row; false if it is not pending."""
-        return self._write(
+        return self._write_in_group(
             partial(transactions.abandon, issuer_id=issuer_id, serial_number=serial_number)
         )
 
@@ -240,7 +247,7 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
             invalidity_date=invalidity_date,
             issuer_id=issuer_id,
         )
-        return self._write(work, within)
+        return self._write_in_group(work, within)
 
     def release(self, serial_number: int, at: datetime, issuer_id: str | None = None) -> bool:
         """Lift a hold; false if there is no such certificate.  Raises `NotOnHold`."""

@@ -1,19 +1,29 @@
 """`SyncDBHandler`: the registry through a blocking driver."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from logging import Logger, getLogger
 from threading import RLock
 from typing import Any, TypeVar
 
 from cryptography import x509
 from sqlalchemy import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db.base import BaseDB
-from tiny_ca.adapters.outbound.db.engine import WRITE, is_in_memory, registry_errors, sync_engine
+from tiny_ca.adapters.outbound.db.engine import (
+    STILL_THERE,
+    WRITE,
+    is_in_memory,
+    registry_errors,
+    sync_engine,
+)
+from tiny_ca.adapters.outbound.db.group import GroupCommit
 from tiny_ca.adapters.outbound.db.migrate import is_current, migrate
 from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.adapters.outbound.db.reader import RowReader
@@ -27,6 +37,9 @@ __all__ = ["DatabaseManager", "SyncDBHandler"]
 
 T = TypeVar("T")
 
+_MOST_IDLE = 2
+"""Connections to read and to write by that are kept at hand; the pool keeps others."""
+
 
 class DatabaseManager:
     """An engine with the schema in place; safe to use in threads and after a fork.
@@ -36,7 +49,8 @@ class DatabaseManager:
 
     def __init__(self, db_url: str = "sqlite:///ca_repository.db", create_all: bool = True) -> None:
         self.engine = sync_engine(db_url)
-        self._pid = os.getpid()
+        self._of_the_parent: list[object] = []
+        self._begin_anew()
         # An in-memory database is one connection, which threads must not share.
         self._turn = RLock() if is_in_memory(self.engine.url) else nullcontext()
         if create_all:
@@ -52,17 +66,66 @@ class DatabaseManager:
             if not self.run(is_current):
                 self.run(migrate, write=True)
 
-    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
-        """Run *work* in a transaction of its own; commit, or roll back what it raised from."""
+    def run(
+        self, work: Callable[[Connection], T], *, write: bool = False, group: bool = False
+    ) -> T:
+        """Run *work* in a transaction of its own; commit, or roll back what it raised from.
+
+        With *group* it may be committed together with other threads' work: see `GroupCommit`.
+        """
         if self._pid != os.getpid():
-            # A forked child must not close the connections that its parent goes on using.
-            self.engine.dispose(close=False)
-            self._pid = os.getpid()
-        with self._turn, self.engine.connect() as connection:
-            if write:
-                connection.execution_options(**WRITE)
+            self._forget_the_parents()
+        if group and self._group is not None:
+            return self._group.run(work)
+        with self._turn, self._transaction(write=write) as connection:
+            return work(connection)
+
+    def _forget_the_parents(self) -> None:
+        # A forked child must not close the connections that its parent goes on using.
+        self.engine.dispose(close=False)
+        self._of_the_parent.append(self._idle)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._pid = os.getpid()
+        self._idle: dict[bool, deque[Connection]] = {True: deque(), False: deque()}
+        is_file = self.engine.dialect.name == "sqlite" and not is_in_memory(self.engine.url)
+        self._most_idle = _MOST_IDLE if is_file else 0
+        self._group = GroupCommit(partial(self._transaction, write=True)) if is_file else None
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        connection = self._connection(write=write)
+        try:
             with connection.begin():
-                return work(connection)
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        idle = self._idle[write]
+        if len(idle) < self._most_idle:
+            idle.append(connection)
+        else:
+            connection.close()
+
+    def _connection(self, *, write: bool) -> Connection:
+        """Give a connection: to and from the pool takes longer than a small transaction."""
+        try:
+            connection = self._idle[write].pop()
+        except IndexError:
+            pass
+        else:
+            try:
+                connection.info.get(STILL_THERE, _nothing)()
+            except DisconnectionError:
+                connection.invalidate()
+                connection.close()
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        return self.engine.connect().execution_options(**(WRITE if write else {}))
 
     def session(self) -> Session:
         """Give an ORM session on the engine; whoever asks for it commits and closes it."""
@@ -70,7 +133,15 @@ class DatabaseManager:
 
     def close(self) -> None:
         """Close the idle connections."""
+        if self._pid == os.getpid():
+            for idle in self._idle.values():
+                while idle:
+                    idle.pop().close()
         self.engine.dispose()
+
+
+def _nothing() -> None:
+    """Stand in for a check that a database does not need."""
 
 
 class SyncDBHandler(SQLRegistry, BaseDB):
