@@ -23,7 +23,12 @@ class Worker:
     def __init__(self, case: Case, python: Path, folder: Path) -> None:
         self._case = case
         peer = PEERS[case.peer]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT) if peer.is_ours else ""}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT) if peer.is_ours else "",
+            # Of all rows of the run: what takes long to make.
+            "TINY_CA_BENCH_SHARED": str(folder.parents[1]),
+        }
         self._errors = (folder / "errors").open("w+")
         self._process = subprocess.Popen(
             [

@@ -34,6 +34,7 @@ ASYNC = ("aiofiles", "aiosqlite", "greenlet")
 
 PEERS = {
     "tiny_ca": Peer("ours", is_ours=True),
+    "tiny_ca, grown": Peer("grown", is_ours=True),
     "bare": Peer("bare", is_ours=True),
     "tiny_ca 0.1.1": Peer("before", package="tiny_ca==0.1.1", also=ASYNC),
     "tiny_ca 0.2.1": Peer("before", package="tiny_ca==0.2.1", also=ASYNC),

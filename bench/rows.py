@@ -1,19 +1,34 @@
 """What is measured: rows, each with the cases that take turns at it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from bench.model import Case, Row, Target
 
 __all__ = ["rows"]
 
 OURS = "tiny_ca"
+POSTGRESQL = {"postgresql": True}
 FILES = {"files": True, "registry": True}
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
 KEYS = {"rsa": "RSA-2048", "p-256": "P-256", "ed25519": "Ed25519", "ml-dsa-65": "ML-DSA-65"}
 
 
 def rows() -> list[Row]:
     """Give all rows, in the order of the report."""
-    return [*_issue(), *_csr(), *_revoke(), *_verify(), *_status(), *_async()]
+    return [
+        *_issue(),
+        *_csr(),
+        *_revoke(),
+        *_verify(),
+        *_status(),
+        *_growth(),
+        *_crl(),
+        *_ocsp(),
+        *_async(),
+        *_callers(),
+        *_startup(),
+    ]
 
 
 def _issue() -> Iterator[Row]:
@@ -61,6 +76,31 @@ def _issue() -> Iterator[Row]:
             in_quick=False,
         )
 
+    yield Row(
+        "issue/protocol",
+        "The same with P-256, and what it costs to record before signing instead of afterwards.",
+        [
+            Case(OURS, "tiny_ca", "issue", {"key": "p-256", **FILES}),
+            Case("recorded afterwards", "tiny_ca", "record_afterwards"),
+        ],
+        count=40,
+        targets=[Target(OURS, "recorded afterwards", at_least=1 / 1.6)],
+    )
+    yield Row(
+        "issue/postgresql",
+        "The same with P-256 and without files, in a PostgreSQL that syncs every commit.",
+        [
+            Case(OURS, "tiny_ca", "issue", {"key": "p-256", "postgresql": True}),
+            Case(
+                "8 threads", "tiny_ca", "issue", {"key": "p-256", "postgresql": True, "threads": 8}
+            ),
+            Case("SQLite", "tiny_ca", "issue", {"key": "p-256"}),
+            Case("SQLite, 8 threads", "tiny_ca", "issue", {"key": "p-256", "threads": 8}),
+        ],
+        count=80,
+        in_quick=False,
+    )
+
 
 def _csr() -> Iterator[Row]:
     yield Row(
@@ -83,6 +123,23 @@ def _csr() -> Iterator[Row]:
             Target(OURS, "openssl ca", at_least=10),
         ],
     )
+
+    for batch in (100, 500):
+        yield Row(
+            f"csr/batch-{batch}",
+            f"The same for 500 requests in batches of {batch}, each all or none.",
+            [
+                Case(OURS, "tiny_ca", "sign_many", {"batch": batch}),
+                Case("bare signature", "bare", "sign"),
+                Case("openssl ca -infiles", "openssl", "sign_in_bulk"),
+            ],
+            count=500,
+            targets=[
+                Target(OURS, "bare signature", at_least=0.5),
+                Target(OURS, "openssl ca -infiles", at_least=2.5),
+            ],
+            in_quick=batch == 500,
+        )
 
 
 def _revoke() -> Iterator[Row]:
@@ -146,6 +203,117 @@ def _status() -> Iterator[Row]:
         count=1000,
         unit="look-ups",
         targets=[Target(OURS, at_least=5000)],
+    )
+
+
+def _sized(name: str, peer: str, work: str, sizes: Iterable[int], **more: Any) -> list[Case]:
+    """Give a case for each size, named after it."""
+    return [
+        Case(f"{name}, {size:,} rows", peer, work, {"rows": size}, size=size, **more)
+        for size in sizes
+    ]
+
+
+def _growth() -> Iterator[Row]:
+    largest = f"{OURS}, {SIZES[-1]:,} rows"
+    smallest = f"{OURS}, {SIZES[0]:,} rows"
+    for work, does, unit in (
+        (
+            "sign_csr",
+            "Sign a request, as csr/single does, in a registry of many rows.",
+            "certificates",
+        ),
+        ("status", "Ask for a status by serial number in a registry of many rows.", "look-ups"),
+        ("by_name", "Look for the valid certificate of a name among many rows.", "look-ups"),
+    ):
+        is_issue = work == "sign_csr"
+        cases = _sized(OURS, "tiny_ca, grown", work, SIZES)
+        if is_issue:
+            cases += _sized("openssl ca", "openssl", work, SIZES[:3], count=2)
+        yield Row(
+            f"growth/{'csr' if is_issue else work}",
+            does,
+            cases,
+            count=100 if is_issue else 500,
+            unit=unit,
+            targets=[Target(largest, smallest, at_least=1 / 1.2)] if is_issue else [],
+            in_quick=False,
+        )
+
+
+def _crl() -> Iterator[Row]:
+    yield Row(
+        "crl/growth",
+        "Publish a CRL of so many entries: read, sign, write, sync, read back, verify.",
+        [
+            *_sized(OURS, "tiny_ca, grown", "crl", SIZES),
+            *_sized("cryptography's constructor", "bare", "crl", SIZES[:3]),
+            *_sized("openssl ca -gencrl", "openssl", "crl", SIZES),
+        ],
+        count=1,
+        unit="CRLs",
+        rounds=3,
+        in_quick=False,
+    )
+
+
+def _ocsp() -> Iterator[Row]:
+    yield Row(
+        "ocsp/respond",
+        "Answer an OCSP request, DER in and DER out, for one of 500 certificates.",
+        [
+            Case("signed on demand", "tiny_ca", "ocsp", {"way": "on_demand"}),
+            Case("signed beforehand", "tiny_ca", "ocsp", {"way": "from_table"}),
+            Case("bare OCSPResponseBuilder", "tiny_ca", "ocsp", {"way": "bare"}),
+        ],
+        count=500,
+        unit="answers",
+        targets=[
+            Target("signed on demand", "bare OCSPResponseBuilder", at_least=0.5),
+            Target("signed beforehand", "bare OCSPResponseBuilder", at_least=2),
+        ],
+        in_quick=False,
+    )
+
+
+def _callers() -> Iterator[Row]:
+    yield Row(
+        "callers/slow-disk",
+        "Sign requests of 32 callers in threads, on a disk whose syncs take 8 ms longer.",
+        [
+            Case("32 callers", "tiny_ca", "callers", {"threads": 32}, delay_ms=8),
+            Case("one caller", "tiny_ca", "callers", {"threads": 1}, count=16, delay_ms=8),
+        ],
+        count=320,
+        rounds=3,
+        targets=[Target("32 callers", "one caller", at_least=8)],
+        in_quick=False,
+    )
+
+
+def _startup() -> Iterator[Row]:
+    code = "import tiny_ca"
+    yield Row(
+        "startup/import",
+        "Start an interpreter that imports tiny_ca and does nothing with it.",
+        [
+            Case(OURS, "tiny_ca", "start", {"arguments": ["-c", code]}),
+            Case("tiny_ca 0.1.1", "tiny_ca 0.1.1", "start", {"arguments": ["-c", code]}),
+            Case("nothing imported", "tiny_ca", "start", {"arguments": ["-c", ""]}),
+        ],
+        count=5,
+        unit="starts",
+        targets=[Target(OURS, figure="over_ms", at_most=50)],
+    )
+    yield Row(
+        "startup/help",
+        "Run `tiny-ca --help`.",
+        [
+            Case(OURS, "tiny_ca", "start", {"arguments": ["-m", "tiny_ca", "--help"]}),
+            Case("nothing imported", "tiny_ca", "start", {"arguments": ["-c", ""]}),
+        ],
+        count=5,
+        unit="starts",
     )
 
 

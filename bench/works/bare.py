@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-Prepare = Callable[[int], Callable[[], None]]
+from bench.crl import by_cryptography
+
+Prepare = Callable[[int], Callable[[], object]]
 
 GENERATORS: dict[str, Callable[[], Any]] = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
@@ -24,7 +26,7 @@ GENERATORS: dict[str, Callable[[], Any]] = {
 
 
 def _repeated(work: Callable[[], object]) -> Prepare:
-    def prepare(count: int) -> Callable[[], None]:
+    def prepare(count: int) -> Callable[[], object]:
         def run() -> None:
             for _ in range(count):
                 work()
@@ -89,7 +91,7 @@ class Table:
 def keys(_folder: Path, key: str, threads: int = 1) -> Prepare:
     make = GENERATORS[key]
 
-    def prepare(count: int) -> Callable[[], None]:
+    def prepare(count: int) -> Callable[[], object]:
         def run() -> None:
             with ThreadPoolExecutor(threads) as pool:
                 for _ in pool.map(lambda _: make(), range(count)):
@@ -134,3 +136,8 @@ def select(folder: Path) -> Prepare:
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
     query = "SELECT * FROM issued WHERE serial = ?"
     return _repeated(lambda: connection.execute(query, ("100",)).fetchall())
+
+
+def crl(_folder: Path, rows: int) -> Prepare:
+    serials = [int.from_bytes(os.urandom(19)) for _ in range(rows)]
+    return lambda _count: lambda: by_cryptography(serials)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from itertools import count as numbers
@@ -136,3 +138,14 @@ def asynchronous(folder: Path) -> Prepare:
         return {"stall_ms": 1000 * max(gaps)}
 
     return lambda count: lambda: asyncio.run(all_at_once(configs(count)))
+
+
+def start(_folder: Path, arguments: list[str]) -> Prepare:
+    def prepare(count: int) -> Timed:
+        def run() -> None:
+            for _ in range(count):
+                subprocess.run([sys.executable, *arguments], check=True)
+
+        return run
+
+    return prepare

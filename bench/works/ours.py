@@ -1,11 +1,14 @@
 """What tiny_ca does, each function preparing work and giving what is to be timed."""
 
 import asyncio
+import secrets
+import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count as numbers
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from bench.works.postgres import cluster
 from tiny_ca import (
     AsyncCertLifecycleManager,
     CAConfig,
@@ -27,12 +31,10 @@ from tiny_ca import (
 Timed = Callable[[], object]
 Prepare = Callable[[int], Timed]
 
-_numbers = numbers()
-
 
 def names(count: int) -> list[str]:
     """Give common names that were not used before."""
-    return [f"n{next(_numbers)}.internal" for _ in range(count)]
+    return [f"n{secrets.token_hex(6)}.internal" for _ in range(count)]
 
 
 def manager(
@@ -40,11 +42,11 @@ def manager(
     *,
     files: bool = False,
     registry: bool = True,
-    database: str | None = None,
+    postgresql: bool = False,
     key: str = "p-256",
 ) -> CertLifecycleManager:
-    """Make a CA in *folder*; *database*: a URL in place of SQLite's file."""
-    url = database or f"sqlite:///{folder / 'registry.db'}"
+    """Make a CA in *folder*."""
+    url = cluster(folder) if postgresql else f"sqlite:///{folder / 'registry.db'}"
     ca = CertLifecycleManager(
         LocalStorage(folder / "pki") if files else NoStorage(),
         db_handler=SyncDBHandler(url) if registry else NoRegistry(),
@@ -197,6 +199,56 @@ def callers(folder: Path, threads: int) -> Prepare:
                 thread.start()
             for thread in running:
                 thread.join()
+
+        return run
+
+    return prepare
+
+
+def sign_many(folder: Path, batch: int) -> Prepare:
+    ca = manager(folder)
+
+    def prepare(count: int) -> Timed:
+        wanted = requests(count)
+        batches = [wanted[start : start + batch] for start in range(0, count, batch)]
+        return each(ca.sign_many_csrs, batches)
+
+    return prepare
+
+
+def record_afterwards(folder: Path) -> Prepare:
+    """Write the files, then one row in one commit: what a crash in between leaves is unknown."""
+    ca = manager(folder, files=True, registry=False)
+    registry = SyncDBHandler(f"sqlite:///{folder / 'registry.db'}")
+
+    def work(config: ClientConfig) -> None:
+        certificate, _, _ = ca.issue_certificate(config)
+        assert registry.register_cert_in_db(certificate, config.common_name)
+
+    return lambda count: each(work, configs(count, "p-256"))
+
+
+def ocsp(folder: Path, way: str) -> Prepare:
+    """Answer for each of 500 certificates, as `bench.ocsp` does."""
+    from bench.ocsp import Bench
+
+    answers = Bench(folder)
+    answers.sign_beforehand()
+    return lambda _count: getattr(answers, way)
+
+
+def start(_folder: Path, arguments: list[str]) -> Prepare:
+    """Start an interpreter with and without, in turns, and say what it takes longer."""
+
+    def timed(*command: str) -> float:
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - begin
+
+    def prepare(count: int) -> Timed:
+        def run() -> dict[str, float]:
+            turns = [(timed(*arguments), timed("-c", "")) for _ in range(count)]
+            return {"over_ms": 1000 * statistics.median(mine - bare for mine, bare in turns)}
 
         return run
 
