@@ -11,10 +11,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from bench import machine, report
 from bench.harness import Runner
-from bench.model import changes, select
+from bench.model import RowResult, changes, select
 from bench.rows import rows
 
 
@@ -52,17 +53,26 @@ def _run(arguments: argparse.Namespace) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     described, begin = machine.describe(), time.monotonic()
     rounds = arguments.rounds or (2 if arguments.quick else None)
+    results: list[RowResult] = []
+    text = ""
     with tempfile.TemporaryDirectory(dir=arguments.output) as folder:
         runner = Runner(Path(folder).resolve(), rounds=rounds, install=not arguments.no_install)
-        results = [runner.run(row, lambda text: print(text, file=sys.stderr)) for row in wanted]
-    described["load_after"] = round(machine.load(), 2)
-    described["seconds"] = round(time.monotonic() - begin)
-    run = report.as_data(results, described, runner.missing)
-    (arguments.output / "bench.json").write_text(json.dumps(run, indent=1) + "\n")
-    text = report.as_markdown(run, report.draw(run, arguments.output))
-    (arguments.output / "bench.md").write_text(text)
+        for row in wanted:
+            results.append(runner.run(row, lambda said: print(said, file=sys.stderr)))
+            # Each time: a run that is interrupted leaves what it has.
+            described["load_after"] = round(machine.load(), 2)
+            described["seconds"] = round(time.monotonic() - begin)
+            run = report.as_data(results, described, runner.missing)
+            text = _write(run, arguments.output)
     print(text)
     return 0
+
+
+def _write(run: dict[str, Any], folder: Path) -> str:
+    (folder / "bench.json").write_text(json.dumps(run, indent=1) + "\n")
+    text = report.as_markdown(run, report.draw(run, folder))
+    (folder / "bench.md").write_text(text)
+    return text
 
 
 def main(words: list[str]) -> int:
