@@ -37,7 +37,9 @@ class _RolledBack:
     def __init__(self, database: DatabaseManager) -> None:
         self._database = database
 
-    def run(self, work: Callable[[Connection], T], *, write: bool = False) -> T:
+    def run(
+        self, work: Callable[[Connection], T], *, write: bool = False, group: bool = False
+    ) -> T:
         if not write:
             return self._database.run(work)
 
