@@ -195,6 +195,7 @@ class AsyncCertLifecycleManager:
     get_certificate_status = _awaited(CertLifecycleManager.get_certificate_status)
     publish_due = _awaited(CertLifecycleManager.publish_due)
     crl_stamps = _awaited(CertLifecycleManager.crl_stamps)
+    published = _awaited(CertLifecycleManager.published)
     published_crl = _awaited(CertLifecycleManager.published_crl)
     issuer_certificate = _awaited(CertLifecycleManager.issuer_certificate)
     find_certificate = _awaited(CertLifecycleManager.find_certificate)

@@ -69,10 +69,19 @@ class AsyncOCSPResponder:
     def _answer(self, requests: list[bytes]) -> list[OCSPReply]:
         return [self._responder.reply(request) for request in requests]
 
+    @property
+    def blocking(self) -> OCSPResponder:
+        """The responder itself, whose methods are not awaited."""
+        return self._responder
+
     async def presign(  # noqa: D102
-        self, digest: str = "sha1", *, fresh_for: timedelta | None = None
+        self,
+        digest: str = "sha1",
+        *,
+        fresh_for: timedelta | None = None,
+        issuer_id: str | None = None,
     ) -> int:
-        presign = partial(self._responder.presign, digest, fresh_for=fresh_for)
+        presign = partial(self._responder.presign, digest, fresh_for=fresh_for, issuer_id=issuer_id)
         return await run_in_worker(self._limiter, presign)
 
     update_wrapper(respond, OCSPResponder.respond)

@@ -19,6 +19,7 @@ from tiny_ca.domain.records import (
     CRLEntry,
     CRLStamp,
     Location,
+    PublishingLease,
     Reservation,
 )
 from tiny_ca.domain.revocation import CRLReason, owed_by_crl
@@ -78,6 +79,12 @@ class RevokesAgain(MemoryRegistry):
 class RepeatsACRLNumber(MemoryRegistry):
     def next_crl_number(self, issuer_id: str) -> int:
         return min(super().next_crl_number(issuer_id), 3)
+
+
+class SharesALease(MemoryRegistry):
+    def begin_publishing(self, lease: PublishingLease, at: datetime) -> bool:
+        super().begin_publishing(lease, at)
+        return True
 
 
 class PublishesBackwards(MemoryRegistry):

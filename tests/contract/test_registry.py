@@ -13,7 +13,7 @@ from tiny_ca import AsyncDBHandler, MemoryRegistry, SyncDBHandler
 from tiny_ca.adapters.outbound.db.schema import metadata
 from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import NotUniqueCertOwner, RegistryError, ReservationLost
-from tiny_ca.domain.records import CRLStamp, Location
+from tiny_ca.domain.records import CRLStamp, Location, PublishingLease
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.registry import Registry
@@ -157,6 +157,12 @@ class OfADatabase(RegistryContract):
         "crl_entries": lambda registry, ca: list(registry.crl_entries(ca.issuer_id)),
         "last_crl": lambda registry, ca: registry.last_crl(ca.issuer_id),
         "revoked": lambda registry, ca: list(registry.revoked(ca.issuer_id)),
+        "begin_publishing": lambda registry, ca: registry.begin_publishing(
+            PublishingLease(ca.issuer_id, "crl", "me", NOW + HOUR), NOW
+        ),
+        "end_publishing": lambda registry, ca: registry.end_publishing(
+            PublishingLease(ca.issuer_id, "crl", "me", NOW)
+        ),
         "next_crl_number": lambda registry, ca: registry.next_crl_number(ca.issuer_id),
         "publish_crl": lambda registry, ca: registry.publish_crl(
             ca.issuer_id, CRLStamp(9, NOW, NOW + HOUR), lambda: None

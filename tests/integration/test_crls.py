@@ -29,6 +29,7 @@ from tiny_ca.domain.errors import (
     StorageError,
     ValidationCertError,
 )
+from tiny_ca.domain.records import PublishingLease
 from tiny_ca.testing.samples import at_once
 
 HOLD = x509.ReasonFlags.certificate_hold
@@ -323,19 +324,101 @@ class TestPublishDue:
             clock.advance(timedelta(hours=5))
             assert [one.scope.is_delta for one in ca.publish_due()] == [True] * SHARDS
 
-    def test_by_many_at_once(self, world: World) -> None:
-        with world.ca() as ca:
-            ca.close()
+    def test_a_delta_follows_its_base_whoever_published_that(
+        self, world: World, clock: ManualClock
+    ) -> None:
+        urls = PublicationURLs(crl=("http://a.test/crl",), delta=("http://a.test/delta",))
+        with world.ca(urls=urls, clock=clock) as ca:
+            assert len(ca.publish_due()) == 2
+            ca.publish_crl()
+            (delta,) = ca.publish_due()
+            assert delta.scope.is_delta
+            assert ca.publish_due() == []
 
-            def publish(_: int) -> int:
-                with world.ca() as mine:
-                    return len(mine.publish_due())
+    @pytest.mark.parametrize(
+        ("urls", "expected"),
+        [
+            (PublicationURLs(), {"crl"}),
+            (
+                PublicationURLs(crl=("http://a.test/crl",), delta=("http://a.test/delta",)),
+                {"crl-delta"},
+            ),
+            (PublicationURLs(crl=("http://a.test/{shard}",), crl_shards=4), {"crl", "shard"}),
+        ],
+    )
+    def test_after_a_revocation(
+        self, world: World, urls: PublicationURLs, expected: set[str]
+    ) -> None:
+        with world.ca(urls=urls) as ca:
+            (serial,) = issued(ca, "a")
+            ca.publish_due()
+            assert ca.publish_due(after_revocation=True) == []
+            shard = f"crl-{Shard.of(serial, SHARDS)}"
+            for change in (
+                lambda: ca.revoke_certificate(serial, HOLD),
+                lambda: ca.release_certificate(serial),
+                lambda: ca.revoke_certificate(serial),
+            ):
+                change()
+                assert ca.publish_due() == []
+                names = {one.scope.name for one in ca.publish_due(after_revocation=True)}
+                assert names == {shard if one == "shard" else one for one in expected}
+                assert ca.publish_due(after_revocation=True) == []
 
-            results = at_once(4, publish)
-            errors = [one for one in results if isinstance(one, Exception)]
-            assert all(isinstance(one, RegistryError) for one in errors)
-            assert sum(one for one in results if isinstance(one, int)) >= 1
+    @pytest.mark.parametrize("threads", [4])
+    def test_each_is_published_once_by_many_at_once(self, world: World, threads: int) -> None:
+        with world.ca(urls=URLS) as ca:
+            scopes = list(ca.crl_stamps())
+
+            def publish(_: int) -> list[str]:
+                with world.ca(urls=URLS) as mine:
+                    return [one.scope.name for one in mine.publish_due()]
+
+            results = at_once(threads, publish)
+            # No error, and nothing twice: who finds it under way goes on to the next.
+            names = [name for one in results for name in one]
+            assert sorted(names) == sorted(scopes)
+            numbers = [stamp.number for stamp in ca.crl_stamps().values() if stamp is not None]
+            assert max(numbers) == len(scopes)
             ca.verify_crl((world.base / "crl.der").read_bytes())
+            leases = sa.text("SELECT count(*) FROM publishing_leases")
+            with ca._handler._db.engine.begin() as connection:
+                assert connection.execute(leases).scalar() == 0
+
+    def test_what_a_process_that_died_was_at(
+        self, ca: CertLifecycleManager, clock: ManualClock
+    ) -> None:
+        now = clock.now()
+        of_the_dead = PublishingLease(
+            ca.factory.issuer_id, "crl", "gone", now + timedelta(minutes=10)
+        )
+        assert ca._services.registry.begin_publishing(of_the_dead, now)
+        assert ca.publish_due() == []
+        clock.advance(timedelta(minutes=10))
+        assert len(ca.publish_due()) == 1
+
+    def test_responses_that_are_made_beforehand(
+        self, ca: CertLifecycleManager, clock: ManualClock
+    ) -> None:
+        (serial,) = issued(ca, "a")
+        responder = ca.ocsp_responder(delegated=False)
+        crl, responses = ca.published()
+        assert (crl.name, crl.left) == ("crl", None)
+        # The root has a row, too.
+        assert (responses.name, responses.left, responses.missing) == ("ocsp-sha1", None, 2)
+        ca.publish_due(responder=responder)
+        crl, responses = ca.published()
+        assert (crl.left, crl.missing) == (timedelta(days=7), 0)
+        assert (responses.left, responses.missing) == (timedelta(hours=12), 0)
+        ca.revoke_certificate(serial)
+        assert [one.missing for one in ca.published()] == [0, 1]
+        ca.publish_due(responder=responder, after_revocation=True)
+        assert [one.missing for one in ca.published()] == [0, 0]
+        clock.advance(timedelta(hours=13))
+        crl, responses = ca.published(digests=("sha1",))
+        assert (responses.left, responses.missing) == (None, 2)
+        clock.advance(timedelta(days=7))
+        assert ca.published()[0].left == timedelta(hours=-13)
 
     def test_a_schedule_that_can_not_be_kept(self, ca: CertLifecycleManager) -> None:
         with pytest.raises(InvalidRequest, match="longer"):

@@ -148,8 +148,16 @@ class OCSPResponder:
             record.revocation_reason,
         ), None
 
-    def presign(self, digest: str = "sha1", *, fresh_for: timedelta | None = None) -> int:
+    def presign(
+        self,
+        digest: str = "sha1",
+        *,
+        fresh_for: timedelta | None = None,
+        issuer_id: str | None = None,
+    ) -> int:
         """Sign responses beforehand, for all that is valid or revoked; give how many.
+
+        Of one issuer's certificates, or of every one's.
 
         A certificate is left out while a response tells of its state, unless that is older
         than half its life, or has less than *fresh_for* left.  They answer requests without a
@@ -166,8 +174,9 @@ class OCSPResponder:
         observing = self._services.observing
         with nullcontext() if observing is None else observing.operation("ocsp_presign"):
             return sum(
-                self._presign_for(self._store, issuer_id, digest, left)
-                for issuer_id in sorted(self._issuers.all_ids())
+                self._presign_for(self._store, each, digest, left)
+                for each in sorted(self._issuers.all_ids())
+                if issuer_id in {None, each}
             )
 
     def _presign_for(

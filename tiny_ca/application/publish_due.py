@@ -1,20 +1,33 @@
-"""Publish what is due: every CRL of an issuer, in time before the last one is over."""
+"""Publish what is due of an issuer, in time before the last one is over; say how stale it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.application.publish_crl import PublishedCRL, publish_crl
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl import COMPLETE, CRLScope, Shard
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.plan import PublicationURLs
-from tiny_ca.domain.records import CRLStamp
+from tiny_ca.domain.records import CRLStamp, PublishingLease
 from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.ocsp import ResponseStore
 
-__all__ = ["Schedule", "publish_due", "published_stamps", "scopes_of"]
+__all__ = [
+    "Publication",
+    "Schedule",
+    "presign_due",
+    "publications_of",
+    "publish_due",
+    "published_stamps",
+    "scopes_of",
+]
 
 _SIXTEENTHS = 4
+_LEASE = timedelta(minutes=10)
+"""What a process that died was at, another one takes up after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,22 @@ class Schedule:
         return self.delta_valid_for if scope.is_delta else self.valid_for
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Something that an issuer publishes, and how stale it is."""
+
+    name: str
+    """A CRL's scope's (`crl`, `crl-3-of-8-delta`), or `ocsp-sha1`: responses made beforehand."""
+    this_update: datetime | None
+    """`None`: it was never published."""
+    next_update: datetime | None
+    """Until when it holds: of responses, the one that ends first."""
+    left: timedelta | None
+    """From now to *next_update*: negative if that is past, `None` if there is none."""
+    missing: int = 0
+    """How many certificates have no response that holds and tells of their state."""
+
+
 def published_stamps(services: Services, issuer: Issuer) -> dict[str, CRLStamp | None]:
     """Say of every CRL that an issuer should publish which one is out, and until when it holds.
 
@@ -52,23 +81,84 @@ def published_stamps(services: Services, issuer: Issuer) -> dict[str, CRLStamp |
     return {scope.name: last(issuer.issuer_id, scope) for scope in scopes_of(urls)}
 
 
-def publish_due(services: Services, issuer: Issuer, schedule: Schedule) -> list[PublishedCRL]:
+def publications_of(
+    services: Services, issuer: Issuer, digests: Sequence[str]
+) -> list[Publication]:
+    """Say how stale every CRL of an issuer is, and its OCSP responses for certIDs by *digests*."""
+    now, store = services.clock.now(), services.registry
+    found = []
+    for name, stamp in published_stamps(services, issuer).items():
+        since, until = (None, None) if stamp is None else (stamp.this_update, stamp.next_update)
+        found.append(Publication(name, since, until, _left(until, now)))
+    if isinstance(store, ResponseStore):
+        for digest in digests:
+            count, kept, since, until = store.kept_responses(issuer.issuer_id, digest, now)
+            left = _left(until, now)
+            found.append(Publication(_responses(digest), since, until, left, count - kept))
+    return found
+
+
+def _left(until: datetime | None, now: datetime) -> timedelta | None:
+    return None if until is None else until - now
+
+
+def _responses(digest: str) -> str:
+    return f"ocsp-{digest}"
+
+
+def publish_due(
+    services: Services, issuer: Issuer, schedule: Schedule, *, after_revocation: bool = False
+) -> list[PublishedCRL]:
     """Publish each CRL of *issuer* that is due: complete, of each shard, and their deltas.
 
-    A delta CRL is made anew with its base, too.  Safe in several processes: one publishes, and
-    the others find nothing due or raise `RegistryError`, since only a higher number counts.
+    A delta CRL is made anew with its base, too, and *after_revocation* what would tell of one:
+    the delta CRLs where there are such, else all others.  Whoever publishes one has a lease on
+    it: several processes share the work.
     """
     urls = services.policy.urls.of_issuer(issuer.issuer_id)
     published: list[PublishedCRL] = []
-    renewed: set[CRLScope] = set()
     for scope in scopes_of(urls):
         last = services.registry.last_crl(issuer.issuer_id, scope)
-        is_new_base = scope.is_delta and scope.base in renewed
-        if is_new_base or _is_due(services, last, schedule):
-            valid_for = schedule.of(scope)
-            published.append(publish_crl(services, issuer, valid_for, scope=scope, urls=urls))
-            renewed.add(scope)
+        is_due = _is_due(services, last, schedule) or _has_new_base(services, issuer, scope, last)
+        if not is_due and after_revocation and scope.is_delta == bool(urls.delta):
+            is_due = _has_changed(services, issuer, scope, last)
+        if not is_due:
+            continue
+        with _lease(services, issuer, scope.name) as is_ours:
+            # Unless another process has just published it.
+            if is_ours and services.registry.last_crl(issuer.issuer_id, scope) == last:
+                valid_for = schedule.of(scope)
+                published.append(publish_crl(services, issuer, valid_for, scope=scope, urls=urls))
     return published
+
+
+def presign_due(
+    services: Services, issuer: Issuer, responder: OCSPResponder, digests: Sequence[str]
+) -> int:
+    """Sign the responses of an issuer that are due; give how many.
+
+    0, too, if another process is at it.
+    """
+    count = 0
+    for digest in digests:
+        with _lease(services, issuer, _responses(digest)) as is_ours:
+            if is_ours:
+                count += responder.presign(digest, issuer_id=issuer.issuer_id)
+    return count
+
+
+@contextmanager
+def _lease(services: Services, issuer: Issuer, what: str) -> Iterator[bool]:
+    """Publish alone; false: another process does."""
+    now = services.clock.now()
+    holder = f"{services.entropy.random_bits(128):032x}"
+    lease = PublishingLease(issuer.issuer_id, what, holder, now + _LEASE)
+    is_ours = services.registry.begin_publishing(lease, now)
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            services.registry.end_publishing(lease)
 
 
 def _is_due(services: Services, last: CRLStamp | None, schedule: Schedule) -> bool:
@@ -77,6 +167,23 @@ def _is_due(services: Services, last: CRLStamp | None, schedule: Schedule) -> bo
     jitter = schedule.ahead * services.entropy.random_bits(_SIXTEENTHS) / 4 / (1 << _SIXTEENTHS)
     due: datetime = last.next_update - schedule.ahead - jitter
     return services.clock.now() >= due
+
+
+def _has_new_base(
+    services: Services, issuer: Issuer, scope: CRLScope, last: CRLStamp | None
+) -> bool:
+    if not scope.is_delta or last is None:
+        return False
+    base = services.registry.last_crl(issuer.issuer_id, scope.base)
+    return base is not None and base.number > last.number
+
+
+def _has_changed(
+    services: Services, issuer: Issuer, scope: CRLScope, last: CRLStamp | None
+) -> bool:
+    since = 0 if last is None else last.number
+    changes = services.registry.crl_entries(issuer.issuer_id, scope.shard, since)
+    return next(iter(changes), None) is not None
 
 
 def scopes_of(urls: PublicationURLs) -> Iterator[CRLScope]:

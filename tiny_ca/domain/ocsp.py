@@ -18,6 +18,7 @@ __all__ = [
     "CertStatus",
     "IssuerKeyHash",
     "KeptResponse",
+    "KeptResponses",
     "OCSPReply",
     "OCSPRequest",
     "ResponseStatus",
@@ -119,6 +120,17 @@ class KeptResponse(NamedTuple):
     this_update: datetime
     next_update: datetime
     der: bytes
+
+
+class KeptResponses(NamedTuple):
+    """How an issuer's valid and revoked certificates are provided with responses."""
+
+    certificates: int
+    kept: int
+    """How many have a response that tells of their state and is not over."""
+    this_update: datetime | None
+    next_update: datetime | None
+    """Of the oldest one, and of the one that ends first; `None`: there is none."""
 
 
 class OCSPReply(NamedTuple):

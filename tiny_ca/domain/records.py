@@ -15,6 +15,7 @@ __all__ = [
     "CertificateRecord",
     "CertificateStatus",
     "Location",
+    "PublishingLease",
     "Reservation",
     "RetryKey",
 ]
@@ -156,6 +157,18 @@ class CRLEntry:
     revocation_reason: CRLReason
     invalidity_date: datetime | None = None
     """From when on the key is not to be trusted, where that is known (§5.3.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishingLease:
+    """That one process, and no other, publishes something of an issuer up to a moment."""
+
+    issuer_id: str
+    what: str
+    """A `CRLScope`'s name, or another one, of up to 32 characters."""
+    holder: str
+    """Nobody else's name, up to 32 characters."""
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

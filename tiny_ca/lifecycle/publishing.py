@@ -1,5 +1,6 @@
 """What others may fetch: answers about certificates, CRLs, CAs' certificates."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from cryptography import x509
@@ -9,7 +10,14 @@ from tiny_ca.application import publications
 from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.application.publications import CRLDocument
 from tiny_ca.application.publish_crl import PublishedCRL
-from tiny_ca.application.publish_due import Schedule, publish_due, published_stamps
+from tiny_ca.application.publish_due import (
+    Publication,
+    Schedule,
+    presign_due,
+    publications_of,
+    publish_due,
+    published_stamps,
+)
 from tiny_ca.domain.crl import CRLScope
 from tiny_ca.domain.ocsp import ResponseTimes
 from tiny_ca.domain.records import CRLStamp
@@ -47,18 +55,31 @@ class Publishing(Face):
         *,
         delta_valid_for: timedelta = timedelta(hours=6),
         ahead: timedelta = timedelta(hours=2),
+        after_revocation: bool = False,
+        responder: OCSPResponder | None = None,
+        digests: Sequence[str] = ("sha1",),
     ) -> list[PublishedCRL]:
         """Publish every CRL of this CA that is due, and give what was published.
 
         Complete, shards and deltas, as the manager's `PublicationURLs` say.  Call it from cron or
         a worker, often: a CRL is due *ahead* of the end of the last one, and up to a quarter of
-        that earlier, by chance.  Several processes can.  Raises `InvalidRequest` for an *ahead*
-        that is not shorter, and as `publish_crl`.
+        that earlier, by chance.  *after_revocation*: also when somebody was revoked, or released,
+        since it was published: the delta CRL, where there are such.  A *responder*, of
+        `ocsp_responder`, signs the OCSP responses of this CA that are due as well, for certIDs by
+        *digests*; of an asynchronous one, pass `blocking`.
+
+        Several processes share the work: each CRL is under a lease, of ten minutes, in the
+        registry, and what another one is at is left out.  Raises `InvalidRequest` for an *ahead*
+        that is not shorter, and as `publish_crl` and `presign`.
         """
         schedule = Schedule(valid_for, delta_valid_for, ahead)
-        published = publish_due(self._with_registry(), self._issuer(), schedule)
+        services, issuer = self._with_registry(), self._issuer()
+        published = publish_due(services, issuer, schedule, after_revocation=after_revocation)
         for one in published:
             self._log_crl(one)
+        if responder is not None:
+            count = presign_due(services, issuer, responder, digests)
+            self._logger.info("Signed %d OCSP responses", count, extra=fields("ocsp_presigned"))
         return published
 
     def crl_stamps(self) -> dict[str, CRLStamp | None]:
@@ -67,6 +88,13 @@ class Publishing(Face):
         `None`: it was never published.
         """
         return published_stamps(self._with_registry(), self._issuer())
+
+    def published(self, digests: Sequence[str] = ("sha1",)) -> list[Publication]:
+        """Say of every CRL of this CA, and of its OCSP responses, how stale it is.
+
+        Responses are those that were made beforehand for certIDs by *digests*.
+        """
+        return publications_of(self._with_registry(), self._issuer(), digests)
 
     def published_crl(self, issuer_id: str, name: str = "crl") -> CRLDocument | None:
         """Give a CRL that `publish_crl` published for the CA with this id, `None`: none.

@@ -11,6 +11,7 @@ from tiny_ca.domain.ocsp import (
     CertState,
     IssuerKeyHash,
     KeptResponse,
+    KeptResponses,
     OCSPRequest,
     ResponseStatus,
     SingleAnswer,
@@ -109,6 +110,10 @@ class ResponseStore(Protocol):
         One counts that tells of their state, and was signed at *signed_before* or later.  The
         oldest *limit* after the position *after*, and where to go on; `None`: that was all.
         """
+        ...
+
+    def kept_responses(self, issuer_id: str, digest: str, at: datetime) -> KeptResponses:
+        """Say of the certificates that `states_to_sign` is about how many have a response."""
         ...
 
     def keep_responses(self, issuer_id: str, digest: str, kept: Sequence[KeptResponse]) -> None:

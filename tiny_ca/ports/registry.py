@@ -13,6 +13,7 @@ from tiny_ca.domain.records import (
     CRLEntry,
     CRLStamp,
     Location,
+    PublishingLease,
     Reservation,
 )
 from tiny_ca.domain.revocation import CRLReason
@@ -191,6 +192,14 @@ class Registry(Protocol):
 
     def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
         """Give the published CRL of a scope, `None` before the first."""
+        ...
+
+    def begin_publishing(self, lease: PublishingLease, at: datetime) -> bool:
+        """Take or prolong a lease.  False: at this moment another holder has it."""
+        ...
+
+    def end_publishing(self, lease: PublishingLease) -> None:
+        """Give a lease up, unless another holder has it."""
         ...
 
     def next_crl_number(self, issuer_id: str) -> int:

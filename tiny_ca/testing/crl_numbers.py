@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import pytest
 
-from tiny_ca.domain.records import CRLStamp
+from tiny_ca.domain.records import CRLStamp, PublishingLease
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.ports.registry import Registry
-from tiny_ca.testing.samples import HOUR, NOW, SampleCA
+from tiny_ca.testing.samples import HOUR, NOW, SampleCA, at_once
 
 __all__ = ["CRLNumberContract"]
 
@@ -44,6 +44,35 @@ class CRLNumberContract:
         other = SampleCA("Another CA")
         assert registry.publish_crl(ca.issuer_id, CRLStamp(9, NOW, NOW + HOUR), lambda: None)
         assert registry.publish_crl(other.issuer_id, CRLStamp(1, NOW, NOW + HOUR), lambda: None)
+
+    def test_one_holds_a_lease(self, registry: Registry, ca: SampleCA) -> None:
+        """Up to its end, or until it is given up; of each thing and issuer there is another."""
+
+        def lease(
+            holder: str, hours: int = 1, what: str = "crl", issuer_id: str = ca.issuer_id
+        ) -> PublishingLease:
+            return PublishingLease(issuer_id, what, holder, NOW + hours * HOUR)
+
+        assert registry.begin_publishing(lease("a"), NOW)
+        assert not registry.begin_publishing(lease("b"), NOW)
+        assert registry.begin_publishing(lease("b", what="ocsp-sha1"), NOW)
+        assert registry.begin_publishing(lease("b", issuer_id="0" * 32), NOW)
+        assert registry.begin_publishing(lease("a", 2), NOW)
+        assert not registry.begin_publishing(lease("b"), NOW + HOUR)
+        registry.end_publishing(lease("b"))
+        assert not registry.begin_publishing(lease("b"), NOW)
+        assert registry.begin_publishing(lease("b", 4), NOW + 2 * HOUR)
+        registry.end_publishing(lease("b"))
+        assert registry.begin_publishing(lease("c"), NOW)
+
+    def test_one_of_many_takes_a_lease(self, registry: Registry, ca: SampleCA) -> None:
+        """However many try at once."""
+
+        def begin(number: int) -> bool:
+            lease = PublishingLease(ca.issuer_id, "crl", f"thread-{number}", NOW + HOUR)
+            return registry.begin_publishing(lease, NOW)
+
+        assert sorted(map(str, at_once(8, begin))) == ["False"] * 7 + ["True"]
 
     def test_what_swap_raises_is_raised(self, registry: Registry, ca: SampleCA) -> None:
         """And nothing is recorded: the same number can be published, and a CRL owes as before."""

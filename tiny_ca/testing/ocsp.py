@@ -145,6 +145,23 @@ class ResponseStoreContract:
         assert to_sign(signed_before=2) == [1, 3]
         assert to_sign(signed_before=4) == [1, 2, 3]
 
+    def test_how_many_are_provided(self, registry: Store, ca: SampleCA) -> None:
+        """With a response of their state that is not over; of the oldest, when it was made."""
+        for serial_number in (1, 2, 3):
+            ca.issue(registry, serial_number, f"n{serial_number}")
+        ca.issue(registry, 4, "d", not_after=NOW)
+        at = NOW + HOUR
+        assert registry.kept_responses(ca.issuer_id, SHA1, at) == (3, 0, None, None)
+        first, second = (kept(self.state(registry, ca, one), after=one - 1) for one in (1, 2))
+        registry.keep_responses(ca.issuer_id, SHA1, [first, second])
+        found = registry.kept_responses(ca.issuer_id, SHA1, at)
+        assert found == (3, 2, first.this_update, first.next_update)
+        assert registry.kept_responses(ca.issuer_id, "sha256", at).kept == 0
+        found = registry.kept_responses(ca.issuer_id, SHA1, first.next_update)
+        assert found == (3, 1, second.this_update, second.next_update)
+        registry.revoke(2, CRLReason.SUPERSEDED, NOW)
+        assert registry.kept_responses(ca.issuer_id, SHA1, at).kept == 1
+
     def test_a_deleted_certificates_response_goes_with_it(
         self, registry: Store, ca: SampleCA
     ) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tiny_ca.adapters.outbound.db.prepared import Prepared, Values
 from tiny_ca.adapters.outbound.db.schema import certificates, ocsp_responses
-from tiny_ca.domain.ocsp import CertState, KeptResponse
+from tiny_ca.domain.ocsp import CertState, KeptResponse, KeptResponses
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 
@@ -54,6 +54,23 @@ _TO_SIGN = (
     )
     .order_by(_c.id)
     .limit(bindparam("most"))
+)
+
+_KEPT = (
+    select(
+        func.count(),
+        func.count(_r.serial_number),
+        func.min(_r.this_update),
+        func.min(_r.next_update),
+    )
+    .select_from(
+        certificates.outerjoin(ocsp_responses, and_(_TELLS_OF_IT, _r.next_update > bindparam("at")))
+    )
+    .where(
+        _c.issuer_id == bindparam("issuer_id"),
+        _c.status.in_(_ANSWERED),
+        _c.not_after >= bindparam("at"),
+    )
 )
 
 
@@ -103,6 +120,12 @@ class SQLResponses(ABC):
         }
         rows = self._read(lambda connection: connection.execute(_TO_SIGN, values).all())
         return [_state_of(row[1:]) for row in rows], rows[-1].id if len(rows) == limit else None
+
+    def kept_responses(self, issuer_id: str, digest: str, at: datetime) -> KeptResponses:
+        """Say how many certificates have a response."""
+        values = {"issuer_id": issuer_id, "digest": digest, "at": at}
+        row = self._read(lambda connection: connection.execute(_KEPT, values).one())
+        return KeptResponses(*row)
 
     def keep_responses(self, issuer_id: str, digest: str, kept: Sequence[KeptResponse]) -> None:
         """Keep responses, each in place of the one before."""

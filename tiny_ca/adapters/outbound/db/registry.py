@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from tiny_ca.adapters.outbound.db import backup, queries, revocations, transactions
+from tiny_ca.adapters.outbound.db import backup, leases, queries, revocations, transactions
 from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
 from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
 from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
@@ -23,7 +23,14 @@ from tiny_ca.adapters.outbound.db.schema import REVISION
 from tiny_ca.domain.backup import Row
 from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import InvalidRequest, RegistryError
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CRLEntry,
+    CRLStamp,
+    Location,
+    PublishingLease,
+    Reservation,
+)
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.history import PastCertificate
@@ -307,6 +314,21 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
     def last_crl(self, issuer_id: str, scope: CRLScope = COMPLETE) -> CRLStamp | None:
         """Give the published CRL of a scope, `None` before the first."""
         return self._read(partial(revocations.last_crl, issuer_id=issuer_id, scope=scope))
+
+    def begin_publishing(self, lease: PublishingLease, at: datetime) -> bool:
+        """Take or prolong a lease, unless another holder has it."""
+        work = partial(leases.begin_publishing, lease=lease, at=at)
+        try:
+            return self._write(work)
+        except RegistryError as error:
+            # Another one was faster.
+            if not isinstance(error.__cause__, IntegrityError):
+                raise
+            return self._write(work)
+
+    def end_publishing(self, lease: PublishingLease) -> None:
+        """Give a lease up, unless another holder has it."""
+        self._write(partial(leases.end_publishing, lease=lease))
 
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""

@@ -38,13 +38,14 @@ __all__ = [
     "notices",
     "ocsp_responses",
     "published_crls",
+    "publishing_leases",
     "removals",
     "revocations",
     "subscribers",
     "version",
 ]
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest migration in `migrations/versions`."""
 
 
@@ -167,6 +168,16 @@ deleted_revocations = Table(
     Column("issuer_id", String(32), ForeignKey(issuers.c.id), primary_key=True),
     Column("serial_number", String(49), primary_key=True),
     Column("crl_number", Integer, nullable=False),
+)
+
+# Who is publishing what just now.
+publishing_leases = Table(
+    "publishing_leases",
+    metadata,
+    Column("issuer_id", String(32), primary_key=True),
+    Column("what", String(32), primary_key=True),
+    Column("holder", String(32), nullable=False),
+    Column("until", UTCDateTime, nullable=False),
 )
 
 # Where the files of deleted rows lie, until they are gone too.

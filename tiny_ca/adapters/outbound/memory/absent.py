@@ -12,7 +12,14 @@ from cryptography import x509
 from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.crl import COMPLETE, CRLPart, CRLScope, Shard
 from tiny_ca.domain.errors import DBNotInitedError, StorageError
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, Location, Reservation
+from tiny_ca.domain.records import (
+    CertificateRecord,
+    CRLEntry,
+    CRLStamp,
+    Location,
+    PublishingLease,
+    Reservation,
+)
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.history import PastCertificate
@@ -121,6 +128,14 @@ class NoRegistry:
         raise DBNotInitedError
 
     def revoked(self, issuer_id: str) -> Iterator[CRLEntry]:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def begin_publishing(self, lease: PublishingLease, at: datetime) -> NoReturn:
+        """Raise `DBNotInitedError`."""
+        raise DBNotInitedError
+
+    def end_publishing(self, lease: PublishingLease) -> NoReturn:
         """Raise `DBNotInitedError`."""
         raise DBNotInitedError
 

@@ -29,6 +29,8 @@ _OF_ITS_DATABASE = frozenset(
         "event_deliveries",
         "event_subscribers",
         "expiry_notices",
+        "ocsp_responses",
+        "publishing_leases",
         "revocations",
     }
 )

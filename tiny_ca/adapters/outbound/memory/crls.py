@@ -14,7 +14,7 @@ from tiny_ca.domain.crl import (
     encode_crl_entry,
     shard_key_of,
 )
-from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp
+from tiny_ca.domain.records import CertificateRecord, CRLEntry, CRLStamp, PublishingLease
 from tiny_ca.domain.revocation import CRLReason, Revocation, owed_by_crl
 
 __all__ = ["MemoryCRLs"]
@@ -47,6 +47,7 @@ class MemoryCRLs(MemoryOutbox):
         self._deleted_revoked: dict[_Key, int] = {}
         """Of each, the CRL number that was drawn last by then."""
         self._files_owner: str | None = None
+        self._leases: dict[tuple[str, str], PublishingLease] = {}
 
     def _state(self, issuer_id: str) -> _IssuerState:
         return self._issuers.setdefault(issuer_id, _IssuerState())
@@ -133,6 +134,22 @@ class MemoryCRLs(MemoryOutbox):
         published = self._issuers.get(issuer_id, _IssuerState()).published
         complete = (stamp.this_update for scope, stamp in published.items() if not scope.is_delta)
         return min(complete, default=None)
+
+    def begin_publishing(self, lease: PublishingLease, at: datetime) -> bool:
+        """Take or prolong a lease, unless another holder has it."""
+        with self._lock:
+            held = self._leases.get((lease.issuer_id, lease.what))
+            if held is not None and held.holder != lease.holder and held.until > at:
+                return False
+            self._leases[lease.issuer_id, lease.what] = lease
+            return True
+
+    def end_publishing(self, lease: PublishingLease) -> None:
+        """Give a lease up, unless another holder has it."""
+        with self._lock:
+            held = self._leases.get((lease.issuer_id, lease.what))
+            if held is not None and held.holder == lease.holder:
+                del self._leases[lease.issuer_id, lease.what]
 
     def next_crl_number(self, issuer_id: str) -> int:
         """Draw a CRL number."""

@@ -2,14 +2,15 @@
 
 from abc import ABC
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import RLock
 
-from tiny_ca.domain.ocsp import CertState, KeptResponse
+from tiny_ca.domain.ocsp import CertState, KeptResponse, KeptResponses
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 
 __all__ = ["MemoryResponses"]
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _ANSWERED = (CertificateStatus.VALID, CertificateStatus.REVOKED)
 
 
@@ -59,6 +60,19 @@ class MemoryResponses(ABC):
             if len(states) == limit:
                 return states, position
         return states, None
+
+    def kept_responses(self, issuer_id: str, digest: str, at: datetime) -> KeptResponses:
+        """Say how many certificates have a response."""
+        with self._lock:
+            states, _ = self.states_to_sign(issuer_id, digest, at, _NEVER, len(self._rows) + 1)
+            found = [self.cert_state(issuer_id, one.serial_number, digest)[1] for one in states]
+        kept = [one for one in found if one is not None and one.next_update > at]
+        return KeptResponses(
+            len(states),
+            len(kept),
+            min((one.this_update for one in kept), default=None),
+            min((one.next_update for one in kept), default=None),
+        )
 
     def keep_responses(self, issuer_id: str, digest: str, kept: Sequence[KeptResponse]) -> None:
         """Keep responses, each in place of the one before."""
