@@ -119,7 +119,13 @@ def publish_due(
     published: list[PublishedCRL] = []
     for scope in scopes_of(urls):
         last = services.registry.last_crl(issuer.issuer_id, scope)
-        is_due = _is_due(services, last, schedule) or _has_new_base(services, issuer, scope, last)
+        is_due = _is_due(services, last, schedule)
+        if scope.is_delta:
+            base = services.registry.last_crl(issuer.issuer_id, scope.base)
+            if base is None:
+                # Another process is at it, and goes on with this one.
+                continue
+            is_due = is_due or (last is not None and base.number > last.number)
         if not is_due and after_revocation and scope.is_delta == bool(urls.delta):
             is_due = _has_changed(services, issuer, scope, last)
         if not is_due:
@@ -167,15 +173,6 @@ def _is_due(services: Services, last: CRLStamp | None, schedule: Schedule) -> bo
     jitter = schedule.ahead * services.entropy.random_bits(_SIXTEENTHS) / 4 / (1 << _SIXTEENTHS)
     due: datetime = last.next_update - schedule.ahead - jitter
     return services.clock.now() >= due
-
-
-def _has_new_base(
-    services: Services, issuer: Issuer, scope: CRLScope, last: CRLStamp | None
-) -> bool:
-    if not scope.is_delta or last is None:
-        return False
-    base = services.registry.last_crl(issuer.issuer_id, scope.base)
-    return base is not None and base.number > last.number
 
 
 def _has_changed(
