@@ -1,5 +1,6 @@
 """Log records, observers: what they tell, and what they never tell."""
 
+import ast
 import logging
 import re
 import sys
@@ -61,6 +62,8 @@ from tiny_ca.testing.samples import sample_key
 PASSPHRASE = b"correct horse battery staple"
 PASSWORD = "a password for bundles"
 DOCUMENT = (PROJECT / "docs/observability.md").read_text()
+PACKAGE = PROJECT / "tiny_ca"
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 NOT_OPERATIONS = {"close", "factory", "iter_certificates"}
 
 
@@ -237,6 +240,7 @@ class Everything:
         ca = self.ca
         ca.get_certificate_status(self.cert.serial_number)
         ca.list_certificates()
+        ca.find_certificate(self.cert.serial_number)
         ca.get_expiring_soon(60)
         ca.measure_expiry()
         ca.recover()
@@ -290,6 +294,34 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> tuple[Everything, li
     return run, records
 
 
+def documented_fields() -> dict[str, set[str]]:
+    """Give the fields that the documentation promises, by event."""
+    table = DOCUMENT[DOCUMENT.index("## Log records") :].split("\n## ")[0]
+    return {
+        event: set(re.findall(r"`(\w+)`", names))
+        for events, names in re.findall(r"^\| (`.+?) \| (.*) \|$", table, re.MULTILINE)
+        for event in re.findall(r"`(\w+)`", events)
+    }
+
+
+def events_in(path: Path) -> Iterator[str]:
+    """Give the events of a module's log records, each of which has to have one."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(func=ast.Attribute(value=on, attr=attr)) if attr in LEVELS:
+                if "logger" in ast.unparse(on).lower():
+                    keywords = {one.arg for one in node.keywords}
+                    assert "extra" in keywords, f"{path}:{node.lineno}"
+            case ast.Call(func=ast.Name("fields"), args=[ast.Constant(str(event)), *_]):
+                yield event
+            case ast.Call(
+                func=ast.Attribute(attr="_log" | "_issued"), args=[ast.Constant(str(event)), *_]
+            ):
+                yield event
+            case ast.Dict(keys=[ast.Constant("event"), *_], values=[ast.Constant(str(event)), *_]):
+                yield event
+
+
 class TestLog:
     def test_no_secret_is_in_it(self, everything: tuple[Everything, list[Any]]) -> None:
         run, records = everything
@@ -308,18 +340,20 @@ class TestLog:
     ) -> None:
         _, records = everything
         ordinary = set(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-        table = DOCUMENT[DOCUMENT.index("## Log records") :].split("\n## ")[0]
-        documented: dict[str, set[str]] = {
-            event: set(re.findall(r"`(\w+)`", names))
-            for events, names in re.findall(r"^\| (`.+?) \| (.*) \|$", table, re.MULTILINE)
-            for event in re.findall(r"`(\w+)`", events)
-        }
+        documented = documented_fields()
         ours = [one for one in records if one.name == "tiny_ca"]
         told = {one.event: set(vars(one)) - ordinary - {"event"} for one in ours}
         assert len(told) > 15
         strays = {event: names - documented.get(event, set()) for event, names in told.items()}
         assert set(told) <= set(documented)
         assert not any(strays.values()), strays
+
+    def test_every_record_has_a_documented_event(self) -> None:
+        """Those of rare events, too, which no test may bring about."""
+        modules = (path for path in PACKAGE.rglob("*.py") if "cli" not in path.parts)
+        told = {event for path in modules for event in events_in(path)}
+        assert told <= set(documented_fields())
+        assert len(told) > 30
 
     def test_its_values_are_plain(self, everything: tuple[Everything, list[Any]]) -> None:
         _, records = everything

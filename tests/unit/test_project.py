@@ -1,5 +1,6 @@
 """What the project says of itself is so."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -84,6 +85,17 @@ def test_every_page_is_in_the_menu_once() -> None:
     assert sorted(menu) == sorted(
         str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")
     )
+
+
+def test_every_operation_is_searched_for_secrets() -> None:
+    """Call a new one in `Everything`, in tests/integration/test_observability.py."""
+    called = (ROOT / "tests/integration/test_observability.py").read_text()
+    operations = {
+        name
+        for name, method in inspect.getmembers(tiny_ca.CertLifecycleManager, inspect.isfunction)
+        if not name.startswith(("_", "iter_")) and name != "close"
+    }
+    assert {name for name in operations if f".{name}(" not in called} == set()
 
 
 def test_pages_link_to_pages() -> None:

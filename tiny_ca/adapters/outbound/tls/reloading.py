@@ -91,11 +91,16 @@ class ReloadingContext:
         try:
             if self._stamps() != self._seen:
                 self._reload(self._configure)
-                self._logger.info("Loaded the certificate of a TLS server again")
+                self._logger.info(
+                    "Loaded the certificate of a TLS server again", extra={"event": "tls_reloaded"}
+                )
         except Exception as error:
             # The former one serves on.
             self._logger.error(  # noqa: TRY400 - with the trace, by exc_info
-                "A TLS server still shows its former certificate: %s", error, exc_info=error
+                "A TLS server still shows its former certificate: %s",
+                error,
+                exc_info=error,
+                extra={"event": "tls_reload_failed"},
             )
 
     def _stamps(self) -> tuple[tuple[int, ...], ...]:
