@@ -7,12 +7,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cyclopts import App, Parameter
 
+from tiny_ca.adapters.inbound.cli.histories import import_history
 from tiny_ca.adapters.inbound.cli.issuers import config_like, issuer_of
 from tiny_ca.adapters.inbound.cli.listing import told_of_record
 from tiny_ca.adapters.inbound.cli.opening import Opened, making, opened, settings_for_new
 from tiny_ca.adapters.inbound.cli.options import CHANGE, COMMON, Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
-from tiny_ca.adapters.inbound.cli.passphrases import asked_passphrase, read_passphrase
+from tiny_ca.adapters.inbound.cli.passphrases import password_of
 from tiny_ca.adapters.inbound.cli.reading import certificates_in, content_of
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.adapters.outbound.crypto import CryptographyBundles
@@ -22,7 +23,8 @@ from tiny_ca.domain.keys import KeyAlgorithmName
 
 __all__ = ["app"]
 
-app = App(name="ca", help="CAs: list, intermediate, request, import, rollover.")
+app = App(name="ca", help="CAs: list, intermediate, request, import, import-history, rollover.")
+app.command(import_history)
 _Key = Annotated[KeyAlgorithmName, Parameter(help="Of the CA.")]
 _Days = Annotated[int, Parameter(help="Validity of the CA.")]
 _Name = Annotated[str, Parameter(name="NAME", help="Common name of the CA.")]
@@ -166,7 +168,7 @@ def import_ca(
         tiny-ca ca import old-ca.p12 --ask-password
     """
     above = [each for name in chain for each in certificates_in(name)]
-    password = _password(password_file, is_asked=ask_password)
+    password = password_of(password_file, is_asked=ask_password)
     bundle = CryptographyBundles().read(content_of(file), password)
     settings = settings_for_new(common)
     with making(settings, common) as ca:
@@ -225,12 +227,6 @@ def _tell(what: str, told: dict[str, Any], out: Output) -> None:
             ("key", told["files"].get("key") or "not here: others sign with it"),
         ]
     )
-
-
-def _password(file: Path | None, *, is_asked: bool) -> bytes | None:
-    if file is not None:
-        return read_passphrase(file).encode()
-    return asked_passphrase("Password of the file").encode() if is_asked else None
 
 
 def _constraints(dns: tuple[str, ...], ip: tuple[str, ...]) -> NameConstraintsConfig | None:

@@ -66,7 +66,11 @@ COMMANDS = {
         Command("serve", "serving:serve", "Serve OCSP, CRLs and CAs' certificates over HTTP"),
     ),
     "CAs, kinds, copies": (
-        Command("ca", "authorities:app", "CAs: list, intermediate, request, import, rollover"),
+        Command(
+            "ca",
+            "authorities:app",
+            "CAs: list, intermediate, request, import, import-history, rollover",
+        ),
         Command("profile", "profiles:app", "Kinds of certificates: list, show, check"),
         Command("backup", "backing_up:backup", "Copy registry, files and CRLs into one file"),
         Command("restore", "backing_up:restore", "Restore a backup into an empty folder"),

@@ -48,6 +48,7 @@ _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
             errors.InvalidRequest,
             errors.InvalidRangeTimeCertificate,
             errors.ErrorLoadCert,
+            errors.HistoryError,
             errors.IsNotFile,
             errors.MalformedDER,
             errors.WrongType,

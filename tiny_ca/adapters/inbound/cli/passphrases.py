@@ -7,7 +7,7 @@ from pathlib import Path
 from tiny_ca.adapters.inbound.cli.options import Common
 from tiny_ca.domain.errors import InvalidRequest
 
-__all__ = ["asked_passphrase", "passphrase_of", "read_passphrase"]
+__all__ = ["asked_passphrase", "passphrase_of", "password_of", "read_passphrase"]
 
 
 def passphrase_of(common: Common, *, is_new: bool = False) -> str | None:
@@ -18,6 +18,13 @@ def passphrase_of(common: Common, *, is_new: bool = False) -> str | None:
     if common.passphrase_file is not None:
         return read_passphrase(common.passphrase_file)
     return asked_passphrase(is_new=is_new) if common.ask_passphrase else None
+
+
+def password_of(file: Path | None, *, is_asked: bool) -> bytes | None:
+    """Give the password of what is read: from *file*, from the terminal, or none."""
+    if file is not None:
+        return read_passphrase(file).encode()
+    return asked_passphrase("Password of the file").encode() if is_asked else None
 
 
 def read_passphrase(file: Path) -> str:
