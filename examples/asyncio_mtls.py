@@ -51,7 +51,11 @@ class Echo:
 
 
 async def serve(ca: AsyncCertLifecycleManager, port: int) -> None:
-    server = await ca.issue("localhost", profile="server", valid_for=LIFE, is_overwrite=True)
+    record = await ca.find_certificate("localhost")
+    if record is None:
+        server = await ca.issue("localhost", profile="server", valid_for=LIFE)
+    else:
+        server = await ca.get_issued(record.serial_number)
     roots = (await ca.trust_pem()).bytes().decode()
 
     def configure(context: ssl.SSLContext) -> None:
@@ -62,10 +66,11 @@ async def serve(ca: AsyncCertLifecycleManager, port: int) -> None:
     tls.context.verify_mode = ssl.CERT_REQUIRED
     async with await asyncio.start_server(Echo(ca), "localhost", port, ssl=tls.context):
         while True:
-            await asyncio.sleep(LIFE.total_seconds() * 2 / 3)
-            renewed = await ca.renew_certificate(server.serial_number, valid_for=LIFE)
-            server = await ca.get_issued(renewed.serial_number)
-            tls.reload()
+            for record in await ca.due_for_renewal("localhost"):
+                renewed = await ca.renew_certificate(record.serial_number, valid_for=LIFE)
+                server = await ca.get_issued(renewed.serial_number)
+                tls.reload()
+            await asyncio.sleep(3600)
 
 
 async def issue(ca: AsyncCertLifecycleManager, name: str) -> None:

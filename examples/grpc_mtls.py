@@ -10,7 +10,7 @@ replaced while it runs: every handshake takes the newest.  --folder and --port s
 """
 
 import argparse
-import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -57,10 +57,13 @@ class Identity:
 
     def __init__(self, ca: CertLifecycleManager) -> None:
         self.ca, self.roots = ca, ca.trust_pem().bytes()
-        self.show(ca.issue("localhost", profile="server", valid_for=LIFE, is_overwrite=True))
+        record = ca.find_certificate("localhost")
+        if record is None:
+            self.show(ca.issue("localhost", profile="server", valid_for=LIFE))
+        else:
+            self.show(ca.get_issued(record.serial_number))
 
     def show(self, issued: IssuedCertificate) -> None:
-        self.issued = issued
         pair = issued.private_key_pem.bytes(), issued.fullchain_pem.bytes()
         self.current = grpc.ssl_server_certificate_configuration([pair], self.roots)
 
@@ -69,9 +72,10 @@ class Identity:
             self.current, lambda: self.current, require_client_authentication=True
         )
 
-    def renew(self) -> None:
-        renewed = self.ca.renew_certificate(self.issued.serial_number, valid_for=LIFE)
-        self.show(self.ca.get_issued(renewed.serial_number))
+    def renew_in_time(self) -> None:
+        for record in self.ca.due_for_renewal("localhost"):
+            renewed = self.ca.renew_certificate(record.serial_number, valid_for=LIFE)
+            self.show(self.ca.get_issued(renewed.serial_number))
 
 
 def serve(ca: CertLifecycleManager, port: int) -> None:
@@ -84,8 +88,9 @@ def serve(ca: CertLifecycleManager, port: int) -> None:
     server.add_secure_port(f"localhost:{port}", identity.credentials())
     server.start()
     try:
-        while not threading.Event().wait(LIFE.total_seconds() * 2 / 3):
-            identity.renew()
+        while True:
+            identity.renew_in_time()
+            time.sleep(3600)
     finally:
         server.stop(grace=5).wait()
 

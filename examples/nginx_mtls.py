@@ -52,14 +52,12 @@ http {{
 
 def issue(ca: CertLifecycleManager, folder: Path, name: str, profile: str = "client") -> None:
     issued = ca.issue(name, profile=profile, key_algorithm="p-256", is_overwrite=True)
-    live = folder / "live" / name
-    live.mkdir(mode=0o700, parents=True, exist_ok=True)
-    issued.private_key_pem.write_to_path(live / "privkey.pem")
-    issued.fullchain_pem.write_to_path(live / "fullchain.pem")
+    issued.write_live(folder)
 
 
 def setup(ca: CertLifecycleManager, folder: Path, port: int, app: str) -> None:
-    issue(ca, folder, "localhost", "server")
+    if ca.find_certificate("localhost") is None:
+        issue(ca, folder, "localhost", "server")
     ca.trust_pem().write_to_path(folder / "live/root.pem")
     ca.publish_crl()
     (folder / "tmp").mkdir(exist_ok=True)
@@ -74,11 +72,11 @@ def revoke(ca: CertLifecycleManager, folder: Path, name: str) -> None:
 
 
 def maintain(ca: CertLifecycleManager, folder: Path) -> None:
-    is_changed = bool(ca.publish_due())
-    if any(record.common_name == "localhost" for record in ca.get_expiring_soon(30)):
-        issue(ca, folder, "localhost", "server")
-        is_changed = True
-    if is_changed:
+    due = ca.due_for_renewal("localhost")
+    for record in due:
+        renewed = ca.renew_certificate(record.serial_number)
+        ca.write_live(renewed.serial_number, folder)
+    if ca.publish_due() or due:
         reload_nginx(folder)
 
 

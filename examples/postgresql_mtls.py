@@ -9,8 +9,8 @@
     python examples/postgresql_mtls.py maintain       # from cron, hourly: a CRL ends
 
 Run it beside the server, as its owner.  --admin says how a superuser connects, --folder where the
-CA is.  Nobody comes in over the network any more but with a certificate; what comes through the
-Unix socket is as it was.
+CA is; `server` again, within a year, gives the server a new pair.  Nobody comes in over the network
+any more but with a certificate; what comes through the Unix socket is as it was.
 """
 
 import argparse

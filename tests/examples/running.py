@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from os import environ
 from pathlib import Path
+
+from tiny_ca import Container, IssuedCertificate, ManualClock, Settings, open_ca
 
 PATIENCE = 120
 """Seconds that a process may take to get somewhere, on a machine that does much else."""
@@ -81,6 +84,16 @@ def client_context(root: Path, pair: tuple[Path, Path] | None = None) -> ssl.SSL
     if pair is not None:
         context.load_cert_chain(*pair)
     return context
+
+
+def aged(folder: Path, common_name: str, days: int) -> IssuedCertificate:
+    """Make a CA and its server's certificate, of 30 days, so many days ago."""
+    container = Container(
+        settings=Settings(base_folder=folder, common_name=common_name, key_algorithm="p-256")
+    )
+    container.clock.override(ManualClock(datetime.now(UTC) - timedelta(days=days)))
+    with open_ca(container=container) as ca:
+        return ca.issue("localhost", profile="server", key_algorithm="p-256", days_valid=30)
 
 
 def until(is_so: Callable[[], bool]) -> None:

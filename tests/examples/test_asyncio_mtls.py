@@ -1,12 +1,15 @@
 """The echo server, its clients, and one who is revoked."""
 
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
-from tests.examples.running import command, output_of, started
+from tests.examples.running import aged, command, output_of, started, until
 from tests.support import free_port
 
 NAME = "asyncio_mtls.py"
@@ -42,6 +45,24 @@ def test_who_is_revoked_is_not_answered(port: int, tmp_path: Path) -> None:
     assert "hung up" in refused.stderr
     assert "refused CN=alice" in (tmp_path / f"{NAME}.log").read_text()
     assert send("bob", port, tmp_path).stdout == "hello\nworld\n"
+
+
+def test_the_servers_certificate_is_renewed(tmp_path: Path) -> None:
+    old = aged(tmp_path / "echo-pki", "Echo CA", days=25)
+    port = free_port()
+    context = ssl.create_default_context(cadata=old.ca_pem.bytes().decode())
+
+    def shown() -> x509.Certificate:
+        # In TLS 1.3, a client has seen the server before it is asked who it is.
+        with (
+            socket.create_connection(("localhost", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as tls,
+        ):
+            return x509.load_der_x509_certificate(tls.getpeercert(binary_form=True))
+
+    with started(NAME, "serve", "--port", port, ports=(port,), cwd=tmp_path):
+        until(lambda: shown().serial_number != old.serial_number)
+        assert shown().public_key() == old.certificate.public_key()
 
 
 def test_a_stranger_of_the_same_name_is_refused(port: int, tmp_path: Path) -> None:

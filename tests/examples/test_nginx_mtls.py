@@ -1,6 +1,7 @@
 """nginx, set up by the example and started as its docstring says, reached by curl."""
 
 import signal
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.running import output_of, until, wait_for
+from tests.examples.running import aged, output_of, until, wait_for
 from tests.support import free_port, need, program, run
+from tiny_ca import IssuedCertificate
 
 NAME = "nginx_mtls.py"
 
@@ -58,7 +60,14 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path, app: int) -> Iterator[Site]:
+def old(tmp_path: Path) -> IssuedCertificate:
+    issued = aged(tmp_path / "nginx-pki", "nginx CA", days=25)
+    issued.write_live(tmp_path / "nginx-pki")
+    return issued
+
+
+@pytest.fixture
+def site(tmp_path: Path, app: int, old: IssuedCertificate) -> Iterator[Site]:
     need("nginx", "curl")
     port = free_port()
     output_of(NAME, "setup", "--port", port, "--app", f"127.0.0.1:{app}", cwd=tmp_path)
@@ -79,7 +88,9 @@ def site(tmp_path: Path, app: int) -> Iterator[Site]:
         process.wait(30)
 
 
-def test_clients_come_in_until_they_are_revoked(site: Site, tmp_path: Path) -> None:
+def test_clients_come_in_until_they_are_revoked_and_the_server_is_renewed(
+    site: Site, tmp_path: Path, old: IssuedCertificate
+) -> None:
     for name in ("alice", "bob"):
         output_of(NAME, "issue", name, cwd=tmp_path)
     status, body = site.get("/whoami", "alice")
@@ -92,5 +103,9 @@ def test_clients_come_in_until_they_are_revoked(site: Site, tmp_path: Path) -> N
     assert site.get("/", "bob")[0] == 200
 
     before = (site.folder / "crl.pem").read_bytes()
+    shown = ssl.get_server_certificate(("localhost", site.port))
+    assert shown == old.cert_pem.bytes().decode()
     output_of(NAME, "maintain", cwd=tmp_path)
+    until(lambda: ssl.get_server_certificate(("localhost", site.port)) != shown)
+    assert site.get("/", "bob")[0] == 200
     assert (site.folder / "crl.pem").read_bytes() == before
