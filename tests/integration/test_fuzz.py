@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from tests.integration.fuzzing import Mutator
+from tests.integration.fuzzing import Mutator, frames, frames_of
 from tests.integration.test_csr import csr
 from tiny_ca import (
     CAConfig,
@@ -33,6 +33,7 @@ from tiny_ca import (
 )
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
 from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
+from tiny_ca.domain import der
 from tiny_ca.domain.errors import ErrorLoadCert
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.plan import PublicationURLs
@@ -55,6 +56,7 @@ class Fuzz:
     crls: list[bytes]
     bundles: list[bytes]
     root: x509.Certificate
+    registry: SyncDBHandler
     slowest: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -231,6 +233,7 @@ def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzz]:
                 ),
             ],
             root=factory.certificate,
+            registry=registry,
         )
 
 
@@ -272,3 +275,21 @@ def test_a_bundle_with_a_key_that_can_not_be_read(fuzz: Fuzz) -> None:
         key = fuzz.bundles[0].partition(b"-----BEGIN CERTIFICATE")[0]
         with pytest.raises(ErrorLoadCert):
             fuzz.ca.import_ca_bundle(key + pem)
+
+
+@pytest.mark.parametrize("serial_number", [1 << 160, 1 << 20_000], ids=["161 bits", "long"])
+def test_a_ca_with_a_serial_number_that_no_row_can_have(fuzz: Fuzz, serial_number: int) -> None:
+    """Found by fuzzing: Python refuses to write thousands of digits, by a `ValueError`."""
+    root = fuzz.certificates[2]
+    (_, content, _), *_ = frames(root)
+    old = der.integer(fuzz.root.serial_number)
+    to_be_signed = frames_of(root, content, len(root))[0]
+    tbs = root[to_be_signed[1] : to_be_signed[2]].replace(old, der.integer(serial_number), 1)
+    forged = der.sequence(der.sequence(tbs), root[to_be_signed[2] :])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ca = x509.load_der_x509_certificate(forged)
+        assert ca.serial_number == serial_number
+        with pytest.raises(ErrorLoadCert, match="20 octets"):
+            fuzz.ca.import_ca(ca)
+        assert fuzz.registry.get_by_serial(serial_number) is None

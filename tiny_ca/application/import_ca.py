@@ -22,6 +22,7 @@ from tiny_ca.ports.storage import Artefacts, KeyRequest
 
 __all__ = ["import_ca", "request_ca"]
 
+_LONGEST_SERIAL_BITS = 160
 _REQUESTS = "requests"
 """The folder of keys that wait for their certificates."""
 
@@ -53,6 +54,10 @@ def import_ca(
     """
     for each in (certificate, *chain):
         services.crypto.check_readable(each)
+        if each.serial_number.bit_length() > _LONGEST_SERIAL_BITS:
+            raise ErrorLoadCert(
+                "the CA", "its serial number is longer than 20 octets (RFC 5280 §4.1.2.2)."
+            )
         if not is_ca(each):
             raise ErrorLoadCert(each.subject.rfc4514_string(), "it is not a CA's certificate.")
     place = _place_of(certificate.public_key())

@@ -40,6 +40,7 @@ __all__ = [
 T = TypeVar("T")
 
 PAGE = 1000
+_LONGEST_SERIAL_BITS = 160
 _c = certificates.c
 COLUMNS = [column for column in _c if column.name not in ("name_claim", "own_issuer_id")]
 
@@ -103,9 +104,14 @@ def by_serial(
     """Give the statement and values that find a serial number, of an issuer or of any."""
     if issuer_id is None:
         query = _LOCKED_BY_SERIAL if for_update else _BY_SERIAL
-        return query, {"serial_number": str(serial_number)}
+        return query, {"serial_number": _digits(serial_number)}
     query = _LOCKED_BY_SERIAL_OF_ISSUER if for_update else _BY_SERIAL_OF_ISSUER
-    return query, {"serial_number": str(serial_number), "issuer_id": issuer_id}
+    return query, {"serial_number": _digits(serial_number), "issuer_id": issuer_id}
+
+
+def _digits(serial_number: int) -> str:
+    # No row has a longer one, and Python writes no number of thousands of digits.
+    return str(serial_number) if serial_number.bit_length() <= _LONGEST_SERIAL_BITS else ""
 
 
 def only_one(serial_number: int, rows: Sequence[Row[Any]]) -> Row[Any] | None:
