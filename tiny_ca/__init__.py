@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tiny_ca.domain.backup import BackupManifest, RestoreReport, RevokedAgain
     from tiny_ca.domain.catalogue import BulkRevocation
     from tiny_ca.domain.errors import (
+        AnotherIssuer,
         CertNotFound,
         DBNotInitedError,
         FileAlreadyExists,
@@ -124,6 +125,7 @@ _HOMES = {
     "tiny_ca.domain.catalogue": ("BulkRevocation",),
     "tiny_ca.domain.backup": ("BackupManifest", "RestoreReport", "RevokedAgain"),
     "tiny_ca.domain.errors": (
+        "AnotherIssuer",
         "CertNotFound",
         "DBNotInitedError",
         "FileAlreadyExists",
@@ -161,6 +163,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "PEM",
+    "AnotherIssuer",
     "AsyncCAFileLoader",
     "AsyncCertLifecycleManager",
     "AsyncDBHandler",

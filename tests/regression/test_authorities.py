@@ -14,17 +14,31 @@ from tests.regression.world import ROOT_CONFIG, Hook, World, fail, hooked, leaf
 from tests.support import need, run
 from tiny_ca import (
     CAConfig,
+    CertificateStatus,
     CertLifecycleManager,
     LocalStorage,
     ManualClock,
     MemoryRegistry,
     MemoryStorage,
     NoStorage,
+    SyncDBHandler,
     TinyCAError,
 )
-from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, ValidationCertError, WeakKey
+from tiny_ca.adapters.outbound.db.engine import sync_engine
+from tiny_ca.domain.errors import (
+    AnotherIssuer,
+    ErrorLoadCert,
+    InvalidRequest,
+    ValidationCertError,
+    WeakKey,
+)
 
 KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def a_request(common_name: str) -> x509.CertificateSigningRequest:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    return x509.CertificateSigningRequestBuilder(subject).sign(KEY, hashes.SHA256())
 
 
 @pytest.fixture
@@ -142,6 +156,83 @@ class TestNobodyNamesACAToRevokeIt:
         assert world.statuses("Sub CA") == ["revoked", "valid"]
 
 
+class TestAnotherCAsCertificate:
+    """Names are claimed across CAs: another one's certificate was superseded for its name."""
+
+    @pytest.fixture
+    def sub(self, ca: CertLifecycleManager) -> CertLifecycleManager:
+        ca.issue_intermediate_ca(ca_config("Sub CA", path_length=1))
+        return ca.under("Sub CA")
+
+    def test_is_not_superseded(
+        self, ca: CertLifecycleManager, sub: CertLifecycleManager, world: World
+    ) -> None:
+        theirs, _, _ = sub.issue_certificate(leaf())
+        sub.issue_intermediate_ca(ca_config("Below"))
+        before = world.rows(), world.tree()
+        for act in (
+            lambda: ca.issue_certificate(leaf(), is_overwrite=True),
+            lambda: ca.sign_csr(a_request("a.internal"), "client", is_overwrite=True),
+            lambda: ca.rotate_certificate(theirs.serial_number, leaf()),
+            lambda: ca.issue_intermediate_ca(ca_config("Below"), is_overwrite=True),
+            lambda: ca.create_self_signed_ca(ca_config("a.internal"), is_overwrite=True),
+        ):
+            with pytest.raises(AnotherIssuer, match="CN=Sub CA") as caught:
+                act()
+            assert caught.value.issuer.startswith("CN=Sub CA")
+        assert (world.rows(), world.tree()) == before
+        assert sub.rotate_certificate(theirs.serial_number, leaf())
+
+    def test_but_a_ca_goes_on_with_what_its_former_key_issued(
+        self, ca: CertLifecycleManager, world: World
+    ) -> None:
+        first, _, _ = ca.issue_certificate(leaf())
+        ca.issue_certificate(leaf("b.internal"))
+        ca.rollover_ca(ROOT_CONFIG)
+        ca.rotate_certificate(first.serial_number, leaf())
+        ca.issue_certificate(leaf("b.internal"), is_overwrite=True)
+        assert world.statuses("a.internal") == ["revoked", "valid"]
+        assert world.statuses("b.internal") == ["revoked", "valid"]
+
+
+class TestACAThatIsRevokedMeanwhile:
+    """What was checked before it was revoked was issued after."""
+
+    @pytest.mark.parametrize("which", ["Sub CA", "Test Root"])
+    @pytest.mark.parametrize("act", ["issue", "request", "many", "join"])
+    def test_issues_nothing(self, tmp_path: Any, db_url: str, which: str, act: str) -> None:
+        hook = Hook("stage")
+        storage = hooked(LocalStorage, hook)(tmp_path)
+        with CertLifecycleManager(storage, db_handler=SyncDBHandler(db_url)) as ca:
+            ca.create_self_signed_ca(ROOT_CONFIG)
+            root = ca.factory.certificate
+            sub, _ = ca.issue_intermediate_ca(ca_config("Sub CA"))
+            issuing = ca.under("Sub CA")
+            acts = {
+                "issue": lambda: issuing.issue_certificate(leaf()),
+                "request": lambda: issuing.sign_csr(a_request("a.internal"), "client"),
+                "many": lambda: issuing.issue_many([leaf(), leaf("b.internal")]),
+                "join": lambda: self.join(issuing, db_url),
+            }
+            revoked = {"Sub CA": sub, "Test Root": root}[which]
+            hook.action = lambda: ca.revoke_certificate(revoked.serial_number)
+            files = {path for path in tmp_path.rglob("*") if path.is_file()}
+            with pytest.raises(ValidationCertError, match=f"{which}' was revoked meanwhile"):
+                acts[act]()
+            assert (
+                ca.list_certificates(status=CertificateStatus.VALID, common_name="a.internal") == []
+            )
+            assert {path for path in tmp_path.rglob("*") if path.is_file()} == files
+
+    def join(self, issuing: CertLifecycleManager, db_url: str) -> None:
+        engine = sync_engine(db_url)
+        try:
+            with issuing.prepare_certificate(leaf()) as prepared, engine.begin() as connection:
+                prepared.join(connection)
+        finally:
+            engine.dispose()
+
+
 class TestRollover:
     def test_of_a_root_that_has_leaves_only(self, world: World, tmp_path: Any) -> None:
         """RFC 5280 §4.2.1.9: certificates of the CA's own name don't count."""
@@ -193,6 +284,20 @@ class TestRollover:
             links = ca.rollover_ca(ROOT_CONFIG)
         for link in (links.new_with_old, links.old_with_new):
             assert link.not_valid_after_utc == old.not_valid_after_utc
+
+    def test_of_an_intermediate_goes_under_the_root_that_is_current(
+        self, ca: CertLifecycleManager, world: World
+    ) -> None:
+        """It went under the root that had signed it, though that was rolled over."""
+        ca.issue_intermediate_ca(ca_config("Sub CA"))
+        ca.rollover_ca(ROOT_CONFIG)
+        with world.manager() as issuing:
+            issuing.open_ca("Sub CA")
+            issuing.rollover_ca(ca_config("Sub CA"))
+            renewed = issuing.factory.certificate
+            renewed.verify_directly_issued_by(ca.factory.certificate)
+            certificate, _, _ = issuing.issue_certificate(leaf())
+            assert issuing.get_cert_chain(certificate)[1:] == [renewed, ca.factory.certificate]
 
     def test_the_only_ca_still_opens_without_its_name(
         self, ca: CertLifecycleManager, world: World, clock: ManualClock

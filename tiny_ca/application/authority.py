@@ -7,7 +7,7 @@ from tiny_ca.application.services import Services
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.requests import Authority
 from tiny_ca.ports.constraints import distinguished_name, name_constraints_of, path_length_of
-from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.issuer import Issuer, issuer_id_of
 
 __all__ = ["authority_of", "display_name"]
 
@@ -33,6 +33,7 @@ def authority_of(services: Services, issuer: Issuer) -> Authority:
             constraints for each in chain if (constraints := name_constraints_of(each)) is not None
         ),
         name=distinguished_name(ca.subject),
+        certificates=tuple((issuer_id_of(each), each.serial_number) for each in chain),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import PurePath
 
+from tiny_ca.application.find import check_is_issuer
 from tiny_ca.application.issuance import Order, Outcome, new_location, run_issuance
 from tiny_ca.application.requests import CAConfig
 from tiny_ca.application.services import Services
@@ -28,7 +29,8 @@ def create_root(
 ) -> Outcome:
     """Make a root's key and certificate, and record it before it is signed.
 
-    With *is_overwrite* the valid certificate of the same common name is superseded.
+    With *is_overwrite* the valid root of the same common name is superseded.  Raises
+    `AnotherIssuer` if the name is another certificate's.
     """
     location = new_location(services, CA_FILE_NAME, folder, uuid)
     existing = active_by_name(services, config.common_name)
@@ -37,6 +39,8 @@ def create_root(
         if existing is not None:
             raise NotUniqueCertOwner(config.common_name)
         services.storage.check_vacant(location)
+    elif existing is not None:
+        check_is_issuer(existing, None)
     wanted = replace(
         order_root(services, config, location),
         predecessor=None if existing is None else existing.serial_number,

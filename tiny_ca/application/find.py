@@ -4,11 +4,11 @@ from cryptography import x509
 
 from tiny_ca.application.services import Services
 from tiny_ca.domain.catalogue import AT_ONCE, CertificateFilter
-from tiny_ca.domain.errors import AmbiguousSerialNumber, CertNotFound
+from tiny_ca.domain.errors import AmbiguousSerialNumber, AnotherIssuer, CertNotFound
 from tiny_ca.domain.records import CertificateRecord
-from tiny_ca.ports.issuer import Issuer, issuer_id_of
+from tiny_ca.ports.issuer import Issuer, is_self_issued, issuer_id_of, own_issuer_id
 
-__all__ = ["find", "find_same", "get", "is_of"]
+__all__ = ["check_is_issuer", "find", "find_same", "get", "is_of"]
 
 
 def find(
@@ -53,3 +53,19 @@ def is_of(record: CertificateRecord, certificate: x509.Certificate) -> bool:
     """Whether a row is this very certificate's."""
     pem = record.certificate_pem
     return pem is not None and x509.load_pem_x509_certificate(pem.encode()) == certificate
+
+
+def check_is_issuer(record: CertificateRecord, ca: x509.Certificate | None) -> None:
+    """Check that *ca* issued a certificate, or has rolled over the key that did.
+
+    Names are claimed across the CAs of a registry, and none revokes what another vouches for.
+    `None`: a root, which takes the place of a root.  Raises `AnotherIssuer`.
+    """
+    if ca is not None and record.issuer_id == own_issuer_id(ca):
+        return
+    if record.certificate_pem is None:
+        raise AnotherIssuer(record.serial_number, record.issuer_id)
+    certificate = x509.load_pem_x509_certificate(record.certificate_pem.encode())
+    is_ours = is_self_issued(certificate) if ca is None else certificate.issuer == ca.subject
+    if not is_ours:
+        raise AnotherIssuer(record.serial_number, certificate.issuer.rfc4514_string())

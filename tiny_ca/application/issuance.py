@@ -71,6 +71,8 @@ class Order:
     retry_key: RetryKey | None = None
     is_renewal: bool = False
     """It keeps its predecessor's key."""
+    authorities: tuple[tuple[str, int], ...] = ()
+    """The CAs' certificates that must not be revoked when it commits."""
     replaces_files: bool = False
     """What lies at *location* is replaced, when all else is done."""
 
@@ -234,6 +236,7 @@ def _try_to_reserve(
             is_renewal=order.is_renewal,
             profile=plan.profile,
             claims_name=plan.claims_name,
+            authorities=order.authorities,
         )
         for order, plan in zip(orders, plans, strict=True)
     ]

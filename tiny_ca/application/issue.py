@@ -9,6 +9,7 @@ from cryptography import x509
 
 from tiny_ca.application.authority import authority_of
 from tiny_ca.application.chain import chain_of
+from tiny_ca.application.find import check_is_issuer
 from tiny_ca.application.issuance import (
     Order,
     Outcome,
@@ -68,6 +69,8 @@ def carry_out(
     existing = active_by_name(services, name) if is_overwrite else None
     if existing is not None and existing.cert_type is CertType.CA:
         _check_overwrites_ca(services, wanted, existing)
+    if existing is not None:
+        check_is_issuer(existing, wanted.issuer)
     replaced = None if existing is None else location_of(services, existing, place.file_name)
     wanted = replace(
         wanted,
@@ -163,13 +166,15 @@ def order(
     """
     if subject is not None:
         request = replace(request, written_subject=distinguished_name(subject))
+    authority = authority or authority_of(services, issuer)
     return Order(
-        plan=plan_under(services, issuer, request, authority or authority_of(services, issuer)),
+        plan=plan_under(services, issuer, request, authority),
         issuer_id=issuer.issuer_id,
         sign=lambda plan, public_key: issuer.sign_certificate(plan, public_key, subject),
         location=location,
         issuer=issuer.certificate,
         subject=subject,
+        authorities=authority.certificates,
     )
 
 

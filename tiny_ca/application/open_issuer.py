@@ -1,17 +1,20 @@
 """Find the CA that the registry and the storage hold between them."""
 
+from cryptography import x509
+
 from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.chain import parent_of
 from tiny_ca.application.issuance import location_of
 from tiny_ca.application.recover import recover
 from tiny_ca.application.services import Services
 from tiny_ca.application.stored import load_files
 from tiny_ca.application.verify import active_by_name
-from tiny_ca.domain.errors import CertNotFound, StorageError
+from tiny_ca.domain.errors import CertNotFound, StorageError, ValidationCertError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.issuer import Issuer, own_issuer_id
 
-__all__ = ["open_issuer"]
+__all__ = ["open_issuer", "open_parent"]
 
 
 def open_issuer(services: Services, which: str | int | None) -> Issuer:
@@ -32,6 +35,27 @@ def open_issuer(services: Services, which: str | int | None) -> Issuer:
     if artefacts.private_key is None:
         raise StorageError(f"The storage does not hold the private key of {which!r}.")
     return services.crypto.issuer(artefacts.certificate, artefacts.private_key)
+
+
+def open_parent(services: Services, ca: x509.Certificate) -> Issuer:
+    """Load the CA above *ca*: its successor, if it was rolled over.
+
+    Raises `ValidationCertError` when it is not on record, and as `open_issuer`.
+    """
+    above = parent_of(services, ca)
+    if above is None:
+        raise ValidationCertError("The CA above this one is not on record: import it.")
+    for record in services.registry.issuer_certificates(own_issuer_id(above)):
+        current = active_by_name(services, record.common_name)
+        if current is not None and _subject(current) == above.subject:
+            return open_issuer(services, current.serial_number)
+    return open_issuer(services, above.serial_number)
+
+
+def _subject(record: CertificateRecord) -> x509.Name | None:
+    if record.cert_type is not CertType.CA or record.certificate_pem is None:
+        return None
+    return x509.load_pem_x509_certificate(record.certificate_pem.encode()).subject
 
 
 def _by_serial(services: Services, serial_number: int) -> CertificateRecord:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tiny_ca.application.find import get
+from tiny_ca.application.find import check_is_issuer, get
 from tiny_ca.application.issuance import Outcome, location_of, run_issuance
 from tiny_ca.application.issue import order_leaf
 from tiny_ca.application.requests import ClientConfig
@@ -26,8 +26,8 @@ def rotate(
     """Issue the successor of a valid certificate; the old one is superseded as it is recorded.
 
     The files go beside the old one's, which stay.  An expired certificate is replaced too.
-    Raises `CertNotFound`, or `ValidationCertError` for one that is revoked, a CA's, or was never
-    handed out; if anything fails, the old certificate is as it was.
+    Raises `CertNotFound`, `AnotherIssuer`, or `ValidationCertError` for one that is revoked, a
+    CA's, or was never handed out; if anything fails, the old certificate is as it was.
     """
     old = get(services, serial_number, issuer)
     status = old.status_at(services.clock.now())
@@ -37,6 +37,7 @@ def rotate(
         )
     if old.cert_type is CertType.CA:
         raise ValidationCertError("A CA's certificate is not rotated: roll the CA over.")
+    check_is_issuer(old, issuer.certificate)
     location = location_of(services, old, config.file_name)
     folder = old.cert_path if location is None else location.folder
     # An expired certificate needs no revocation, and its name is free for the next one.

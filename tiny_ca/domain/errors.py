@@ -13,6 +13,7 @@ from tiny_ca.domain.lint import LintFinding
 
 __all__ = [
     "AmbiguousSerialNumber",
+    "AnotherIssuer",
     "BackupError",
     "CertNotFound",
     "DBNotInitedError",
@@ -50,6 +51,7 @@ __all__ = [
     "ValidityShortened",
     "WeakKey",
     "WrongType",
+    "revoked_meanwhile",
 ]
 
 
@@ -166,6 +168,24 @@ class CertNotFound(TinyCAError):
 
 class ValidationCertError(TinyCAError):
     """The certificate can't be trusted, or can't be replaced as asked."""
+
+
+def revoked_meanwhile(common_name: str) -> ValidationCertError:
+    """Make the error for a CA that was revoked while a certificate was being made."""
+    return ValidationCertError(f"The CA {common_name!r} was revoked meanwhile: nothing was issued.")
+
+
+class AnotherIssuer(ValidationCertError):
+    """The certificate is another CA's, which alone supersedes it; nothing was written."""
+
+    def __init__(self, serial_number: int, issuer: str) -> None:
+        super().__init__(
+            f"The certificate {serial_number} was issued by another CA, {issuer}: stand under "
+            "that one to supersede it, or choose another name."
+        )
+        self.serial_number = serial_number
+        self.issuer = issuer
+        """The other CA's name (RFC 4514)."""
 
 
 class DBNotInitedError(TinyCAError):

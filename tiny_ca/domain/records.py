@@ -85,6 +85,8 @@ class Reservation:
     profile: str | None = None
     claims_name: bool = True
     """Whether it is to be the only one of its common name."""
+    authorities: tuple[tuple[str, int], ...] = ()
+    """The CAs' certificates that it stands under: their issuers' ids and serial numbers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,3 +72,5 @@ class Authority:
     name_constraints: tuple[NameConstraints, ...] = ()
     name: DistinguishedName | None = None
     """Its own."""
+    certificates: tuple[tuple[str, int], ...] = ()
+    """Its own and those above it, by their issuers' ids and serial numbers."""

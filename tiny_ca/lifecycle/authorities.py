@@ -10,7 +10,6 @@ from cryptography import x509
 
 from tiny_ca.application import (
     bootstrap,
-    chain,
     import_ca,
     import_history,
     intermediate,
@@ -21,7 +20,6 @@ from tiny_ca.application import (
 from tiny_ca.application.constraints import NameConstraintsConfig
 from tiny_ca.application.issuance import present
 from tiny_ca.application.requests import CAConfig
-from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.lifecycle.logs import fields
@@ -181,16 +179,14 @@ class Authorities(Face):
         The manager issues under the new one from then on; `under(old.serial_number)` stands
         under the old one, which has to go on publishing CRLs until what it issued has ended.
         A root gets link certificates for those who trust only the old or only the new one.
-        An intermediate is issued by the CA above it, whose key the storage has to hold.
+        An intermediate is issued by the CA above it, or that one's successor, whose key the
+        storage has to hold.
         Raises `InvalidRequest` unless *config* has this CA's common name.
         """
         services, old = self._with_registry(), self._issuer()
         parent = None
         if not is_self_issued(old.certificate):
-            above = chain.parent_of(services, old.certificate)
-            if above is None:
-                raise ValidationCertError("The CA above this one is not on record: import it.")
-            parent = open_issuer.open_issuer(services, above.serial_number)
+            parent = open_issuer.open_parent(services, old.certificate)
         result = rollover.roll_over(services, old, parent, config)
         certificate, key = (
             result.outcome.artefacts.certificate,

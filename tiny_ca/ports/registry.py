@@ -92,7 +92,9 @@ class Registry(Protocol):
         A predecessor that is not superseded stays valid, without the claim.
 
         All or none.  Raises `ReservationLost` if a row is not pending any more,
-        `ValidationCertError` if a predecessor is not valid any more; nothing is written then.
+        `ValidationCertError` if a predecessor is not valid any more, or one of the
+        `authorities` is revoked, which can't happen from then on until the transaction ends;
+        nothing is written then.
         """
         ...
 

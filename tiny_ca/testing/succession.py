@@ -65,6 +65,29 @@ class SuccessionContract:
         with pytest.raises(ValidationCertError):
             ca.commit(registry, successor, NOW + HOUR)
 
+    def test_what_stands_under_a_revoked_ca_is_not_committed(
+        self, registry: Registry, ca: SampleCA
+    ) -> None:
+        """Whichever of those above it: all or none, and it is pending as it was."""
+        ca.issue(registry, 1, "Root", cert_type=CertType.CA)
+        ca.issue(registry, 2, "Sub", cert_type=CertType.CA)
+        above = (ca.issuer_id, 1), (ca.issuer_id, 2), ("of somebody else", 1)
+        fine = ca.reservation(3, "fine")
+        begun = [
+            replace(ca.reservation(number, f"name-{number}"), authorities=above)
+            for number in (4, 5)
+        ]
+        registry.reserve([fine, *begun])
+        ca.commit(registry, begun[0])
+        assert registry.revoke(1, CRLReason.CESSATION_OF_OPERATION, NOW)
+        with pytest.raises(ValidationCertError):
+            registry.commit([(one, ca.certificate(one)) for one in (fine, begun[1])], NOW)
+        for number in (3, 5):
+            record = registry.get_by_serial(number)
+            assert record is not None
+            assert record.status is CertificateStatus.PENDING
+        ca.commit(registry, fine)
+
     def test_a_predecessor_is_superseded_once(self, registry: Registry, ca: SampleCA) -> None:
         """Of two successors the second to commit is refused, and nothing of it is written."""
         ca.issue(registry, 1, "a")

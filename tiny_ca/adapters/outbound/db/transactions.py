@@ -15,7 +15,11 @@ from tiny_ca.adapters.outbound.db.queries import row_by_serial, to_record
 from tiny_ca.adapters.outbound.db.revocations import list_release, list_revocations
 from tiny_ca.adapters.outbound.db.schema import certificates, issuers
 from tiny_ca.domain import events
-from tiny_ca.domain.errors import ReservationLost, ValidationCertError
+from tiny_ca.domain.errors import (
+    ReservationLost,
+    ValidationCertError,
+    revoked_meanwhile,
+)
 from tiny_ca.domain.records import CertificateStatus, Location, Reservation
 from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.revocation import release as check_release
@@ -163,6 +167,8 @@ def commit(
     Everything is looked at before anything is written: in a transaction of the caller's, what
     was written before an error would stay.
     """
+    # First: whoever revokes many locks their rows from the oldest on, too.
+    _check_authorities(connection, [reservation for reservation, _ in signed])
     predecessors = [
         (reservation, _predecessor(connection, reservation))
         for reservation, _ in signed
@@ -208,6 +214,17 @@ def commit(
         if reservation.supersedes
     )
     tell(connection, chain(issued, superseded))
+
+
+def _check_authorities(connection: Connection, reservations: Sequence[Reservation]) -> None:
+    above = {place for one in reservations for place in one.authorities}
+    if not above:
+        return
+    query = select(_c.issuer_id, _c.serial_number, _c.common_name, _c.status)
+    query = query.where(_c.serial_number.in_({str(serial_number) for _, serial_number in above}))
+    for row in connection.execute(query.order_by(_c.id).with_for_update(read=True)):
+        if row.status == REVOKED and (row.issuer_id, int(row.serial_number)) in above:
+            raise revoked_meanwhile(row.common_name)
 
 
 def _check_pending(connection: Connection, reservations: Sequence[Reservation]) -> None:

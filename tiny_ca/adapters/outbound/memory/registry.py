@@ -23,6 +23,7 @@ from tiny_ca.domain.errors import (
     ReservationLost,
     SerialNumberCollision,
     ValidationCertError,
+    revoked_meanwhile,
 )
 from tiny_ca.domain.ocsp import KeptResponse
 from tiny_ca.domain.records import (
@@ -170,6 +171,10 @@ class MemoryRegistry(MemoryCatalogue, MemoryPast, MemoryResponses, MemoryRows):
         """Make the rows valid; raise `ReservationLost` or `ValidationCertError`."""
         _refuse(within)
         with self._all_or_none():
+            for place in {place for reservation, _ in signed for place in reservation.authorities}:
+                above = self._rows.get(place)
+                if above is not None and above.status is CertificateStatus.REVOKED:
+                    raise revoked_meanwhile(above.common_name)
             superseded = [
                 self._commit(reservation, certificate, at) for reservation, certificate in signed
             ]
