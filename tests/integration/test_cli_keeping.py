@@ -1,7 +1,10 @@
 """`tiny-ca doctor`, `needs-renewal`, and renewing what is due, once or as a daemon."""
 
 import json
+import shlex
+import signal
 import stat
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.command_line import tiny_ca
+from tests.command_line import environment, process, tiny_ca
 from tests.integration.test_tls_values import issue
 from tiny_ca import (
     AsyncCertLifecycleManager,
@@ -41,7 +44,8 @@ class TestDoctor:
         assert tiny_ca("issue", "a.internal").code == 0
         sound = tiny_ca("doctor")
         assert sound.code == 0
-        assert sound.out == "Sound: 2 valid certificates, 2 files, 0 CRLs.\n"
+        # The archive of live/ has three more.
+        assert sound.out == "Sound: 2 valid certificates, 5 files, 0 CRLs.\n"
         told = tiny_ca("doctor", "--json").json
         assert (told["sound"], told["findings"]) == (True, [])
 
@@ -235,6 +239,13 @@ class TestKeeper:
         assert {event for event, _ in world.events()} == {"renewed"}
         assert len(world.ca.due_for_renewal()) == 1
 
+    def test_without_a_key_there_is_nothing_to_write(self, tmp_path: Path) -> None:
+        world = World(live=tmp_path / "tls", has_key=lambda _record: False)
+        issue(world.ca, "a.internal", days_valid=9)
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 0
+        assert not (tmp_path / "tls").exists()
+
     def test_what_a_process_that_died_did_not_write(self, tmp_path: Path) -> None:
         world = World(live=tmp_path / "tls")
         first = issue(world.ca, "a.internal", days_valid=9)
@@ -258,3 +269,92 @@ class TestKeeper:
         with pytest.raises(StorageError) as error:
             issue(world.ca, "c.internal").write_live(tmp_path / "tls")
         assert str(error.value).split(":")[-1] in world.told[-1]["why"]
+
+
+class TestDaemon:
+    @pytest.fixture
+    def due(self, pki: Path) -> Path:
+        """A CA with two certificates: one is due, the other one in two seconds."""
+        script = f"""
+from datetime import UTC, datetime, timedelta
+from tiny_ca import open_ca
+with open_ca({str(pki)!r}) as ca:
+    for name, lasts, ago in (("a.internal", 240, 161), ("b.internal", 300, 198)):
+        begin = datetime.now(UTC) - timedelta(seconds=ago)
+        lifetime = timedelta(seconds=lasts)
+        ca.issue(name, key_algorithm="p-256", valid_for=lifetime, valid_from=begin)
+"""
+        subprocess.run([sys.executable, "-c", script], env=environment(), check=True, timeout=60)
+        return pki
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "tiny_ca", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        )
+
+    def test_it_renews_again_and_again_until_it_is_told_to_stop(self, due: Path) -> None:
+        arguments = ("renew", "*.internal", "--daemon", "--every", "1")
+        daemon = self.start(*arguments)
+        try:
+            assert daemon.stdout is not None
+            lines = [daemon.stdout.readline() for _ in range(4)]
+            daemon.send_signal(signal.SIGTERM)
+            rest, errors = daemon.communicate(timeout=60)
+        finally:
+            daemon.kill()
+            daemon.wait()
+        assert daemon.returncode == 0, errors
+        assert errors == ""
+        events = sorted(line.split()[:2] for line in lines)
+        names = ("a.internal", "b.internal")
+        assert events == [[event, name] for event in ("deployed", "renewed") for name in names]
+        assert rest.splitlines()[-1] == "stopped"
+        assert tiny_ca("doctor").code == 0
+        assert sorted(path.name for path in (due / "live").iterdir()) == list(names)
+
+    def test_a_renewal_under_way_is_brought_to_its_end(self, due: Path) -> None:
+        hook = f'{sys.executable} -c \'import time; time.sleep(2); open("done", "w")\''
+        daemon = self.start("renew", "a.*", "--daemon", "--every", "1", "--deploy-hook", hook)
+        try:
+            assert daemon.stdout is not None
+            assert daemon.stdout.readline().startswith("renewed a.internal")
+            daemon.send_signal(signal.SIGTERM)
+            rest, errors = daemon.communicate(timeout=60)
+        finally:
+            daemon.kill()
+            daemon.wait()
+        assert (daemon.returncode, errors) == (0, "")
+        assert [line.split()[0] for line in rest.splitlines()] == ["deployed", "stopped"]
+        assert Path("done").exists()
+
+    def test_once(self, due: Path) -> None:
+        planned = process("renew", "a.internal", "--due", "--dry-run")
+        assert planned.out.startswith("due a.internal"), planned.err
+        ran = process("renew", "a.internal", "--due", "--deploy-hook", "true")
+        assert ran.code == 0, ran.err
+        assert [line.split()[0] for line in ran.out.splitlines()] == ["renewed", "deployed"]
+        assert process("renew", "a.internal", "--due").out == ""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [("--due", "--deploy-hook", "'"), ("--daemon", "--every", "0"), ("--live", "tls")],
+    )
+    def test_what_makes_no_sense_is_refused(self, pki: Path, arguments: tuple[str, ...]) -> None:
+        assert tiny_ca("renew", "*", *arguments).code == 2
+
+
+UNITS = sorted((Path(__file__).parents[2] / "examples/systemd").glob("*.service"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_what_the_units_run_is_there(unit: Path, pki: Path) -> None:
+    [line] = [line for line in unit.read_text().splitlines() if line.startswith("ExecStart=")]
+    env, program, *arguments = shlex.split(line.removeprefix("ExecStart="))
+    assert (env, program) == ("/usr/bin/env", "tiny-ca")
+    arguments[arguments.index("-C") + 1] = str(pki)
+    dry = [] if "doctor" in arguments else ["--dry-run"]
+    assert tiny_ca(*arguments, *dry).code == 0

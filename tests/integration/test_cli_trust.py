@@ -181,6 +181,16 @@ class TestJava:
         assert tiny_ca("trust", "uninstall", *options).code == 0
         assert self.aliases(keystore) == ["other"]
 
+    def test_printed_it_can_be_copied(self, pki: Path, keystore: Path, tmp_path: Path) -> None:
+        password = tmp_path / "pass word"
+        password.write_text("a secret\n")
+        options = ("--java", keystore, "--java-password-file", password, "--dry-run")
+        printed = tiny_ca("trust", "install", *options).out
+        assert "a secret" not in printed
+        assert self.aliases(keystore) == ["other"]
+        subprocess.run(printed.splitlines()[1], shell=True, check=True, timeout=60)
+        assert len(self.aliases(keystore)) == 2
+
     def test_another_password(self, pki: Path, keystore: Path) -> None:
         before = keystore.read_bytes()
         failed = tiny_ca("trust", "install", "--java", keystore)

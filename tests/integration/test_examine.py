@@ -111,6 +111,14 @@ class TestSound:
         issue(ca, "a.example").write_live(world.base)
         assert ca.examine().findings == ()
 
+    def test_the_archive_of_what_was_deleted(self, ca: CertLifecycleManager, world: World) -> None:
+        issued = issue(ca, "a.example", days_valid=1)
+        issued.write_live(world.base)
+        world.clock.advance(timedelta(days=2))
+        ca.refresh_expired_statuses()
+        assert ca.delete_certificate(issued.serial_number)
+        assert ca.examine().findings == ()
+
     def test_what_waits_to_be_published_is_not_missing(
         self, ca: CertLifecycleManager, world: World
     ) -> None:
@@ -186,11 +194,17 @@ class TestFiles:
         found(ca, Problem.EXPOSED_KEY, repaired=True)
         assert key.stat().st_mode & 0o777 == 0o600
 
+    def test_others_may_read_a_live_key(self, ca: CertLifecycleManager, world: World) -> None:
+        key = issue(ca, "a.example").write_live(world.base) / "privkey.pem"
+        key.chmod(0o640)
+        found(ca, Problem.EXPOSED_KEY, repaired=True)
+        assert key.stat().st_mode & 0o777 == 0o600
+
     def test_a_certificate_that_nobody_recorded(
         self, ca: CertLifecycleManager, world: World
     ) -> None:
         assert ca.factory is not None
-        apart = CertLifecycleManager(LocalStorage(world.base), ca.factory)
+        apart = CertLifecycleManager(LocalStorage(world.base), ca.factory, clock=world.clock)
         unknown = issue(apart, "shadow.example")
         fixed = found(ca, Problem.UNKNOWN_CERTIFICATE, repaired=False)
         assert fixed.findings[0].serial_number == unknown.serial_number

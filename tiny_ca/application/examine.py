@@ -128,9 +128,12 @@ def _add(services: Services, record: CertificateRecord) -> None:
 def _file_findings(
     services: Services, storage: ExaminableStorage, tally: _Tally
 ) -> Iterator[Finding]:
+    now = services.clock.now()
     for path, certificate in storage.stored_certificates():
         tally.files += 1
-        if not _is_known(services, certificate):
+        # Nobody needs to revoke what is over; its row may have been deleted.
+        is_over = certificate.not_valid_after_utc < now
+        if not is_over and not _is_known(services, certificate):
             name = certificate.subject.rfc4514_string()
             yield Finding(
                 Problem.UNKNOWN_CERTIFICATE,

@@ -5,7 +5,6 @@ import random
 import shlex
 import signal
 import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +60,7 @@ def needs_renewal(
 
     For example:
 
-        tiny-ca needs-renewal localhost
+        tiny-ca needs-renewal localhost && tiny-ca renew localhost
         tiny-ca needs-renewal /etc/ssl/live/www/cert.pem --before 14
     """
     path = Path(which)
@@ -98,6 +97,8 @@ class Keeper:
     live: Path | None = None
     """Folder to write `live/<name>/` into."""
     layout: LiveLayoutName = "certbot"
+    has_key: Callable[[CertificateRecord], bool] = lambda _record: True
+    """Whether a certificate's key is here, so that there is something to write."""
     hooks: Sequence[str] = ()
     tell: Callable[[dict[str, Any]], None] = lambda _told: None
     stop: Event = field(default_factory=Event)
@@ -168,7 +169,8 @@ class Keeper:
             "TINY_CA_RENEWED_NAME": name,
             "TINY_CA_RENEWED_SERIAL": hex_of(serial_number),
         }
-        if self.live is not None:
+        record = self.manager.find_certificate(serial_number)
+        if self.live is not None and record is not None and self.has_key(record):
             written = self.manager.write_live(serial_number, self.live, layout=self.layout)
             environment["TINY_CA_RENEWED_LIVE"] = str(written.absolute())
         for hook in self.hooks:
@@ -218,8 +220,9 @@ def keep(
             ca.manager,
             name,
             within=None if days is None else timedelta(days=days),
-            live=live,
+            live=_live_of(ca) if live is None else live,
             layout=layout,
+            has_key=lambda record: "key" in ca.files_of(record),
             hooks=hooks,
             tell=_teller(Output(common)),
             stop=stop,
@@ -230,6 +233,11 @@ def keep(
             return ExitCode.FAILED if keeper.round() else ExitCode.DONE
         _keep_on(keeper, every)
     return ExitCode.DONE
+
+
+def _live_of(ca: Opened) -> Path | None:
+    """Where `tiny-ca issue` writes, too: nowhere if keys are to stay encrypted."""
+    return ca.settings.base_folder if ca.settings.passphrase is None else None
 
 
 def _check_hook(hook: str) -> None:
@@ -293,6 +301,6 @@ def _teller(out: Output) -> Callable[[dict[str, Any]], None]:
                 parts.append(f"until {day(moment)}")
             line = " ".join(str(part) for part in parts if part)
             out.line(f"{line}: {told['why']}" if "why" in told else line)
-        sys.stdout.flush()
+        out.flush()
 
     return tell

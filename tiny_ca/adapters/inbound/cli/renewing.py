@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.issuers import subject_of
 from tiny_ca.adapters.inbound.cli.issuing import tell_issued
+from tiny_ca.adapters.inbound.cli.keeping import keep
 from tiny_ca.adapters.inbound.cli.live import check_live, told_of
 from tiny_ca.adapters.inbound.cli.opening import opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
@@ -21,10 +22,12 @@ from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.records import CertificateRecord
+from tiny_ca.lifecycle import LiveLayoutName
 from tiny_ca.ports.inspector import CertificateDetails
 
 __all__ = ["renew", "rotate", "sign"]
 
+_HOUR = 3600
 _Which = Annotated[str, Parameter(name="CERT", help="Serial number or common name.")]
 _Days = Annotated[int | None, Parameter(help="Validity; by default as long as the old one's.")]
 
@@ -78,8 +81,30 @@ def renew(
     /,
     *,
     days: _Days = None,
+    due: Annotated[
+        bool,
+        Parameter(help="Only if it is due: its last third has begun. CERT may have `*` then."),
+    ] = False,
+    daemon: Annotated[
+        bool, Parameter(help="As --due, again and again until SIGTERM; failures are tried again.")
+    ] = False,
+    before: Annotated[
+        int | None, Parameter(help="Due so many days before its end. With --due or --daemon.")
+    ] = None,
+    every: Annotated[
+        int | None, Parameter(help="Seconds between two looks, and up to 10% more. Default: 3600.")
+    ] = None,
+    live: Annotated[
+        Path | None,
+        Parameter(help="Have live/NAME/ in this folder, not the CA's own. With --due or --daemon."),
+    ] = None,
+    layout: Annotated[LiveLayoutName, Parameter(help="What they are called there.")] = "certbot",
+    deploy_hook: Annotated[
+        list[str] | None,
+        Parameter(help="Run this, without a shell, after each renewal; repeat it for more."),
+    ] = None,
     common: Change = CHANGE,
-) -> None:
+) -> int | None:
     """Issue a certificate like an old one: same key, new period.
 
     The old one stays valid until it ends, and the new one has its name.
@@ -88,7 +113,22 @@ def renew(
 
         tiny-ca renew localhost
         tiny-ca renew localhost --days 90
+        tiny-ca renew '*.internal' --daemon --deploy-hook 'systemctl reload nginx'
     """
+    if due or daemon:
+        if days is not None:
+            raise InvalidRequest("What is due is renewed for as long as before: omit --days.")
+        return keep(
+            which,
+            days=before,
+            every=timedelta(seconds=_HOUR if every is None else every) if daemon else None,
+            live=live,
+            layout=layout,
+            hooks=deploy_hook or (),
+            common=common,
+        )
+    if any(value is not None for value in (before, every, live, deploy_hook)):
+        raise InvalidRequest("--before, --every, --live and --deploy-hook want --due or --daemon.")
     with opened(common, signs=True) as ca:
         old = meant(ca.manager, which)
         check_live(ca, old.common_name)
@@ -100,6 +140,7 @@ def renew(
     out = Output(common)
     if not out.document(told):
         tell_issued(told, out)
+    return None
 
 
 def rotate(

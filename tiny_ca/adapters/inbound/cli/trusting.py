@@ -36,6 +36,8 @@ app = App(
     name="trust", help_format="plaintext", help="Let this machine trust the CA, or no longer."
 )
 
+_JAVAS_OWN = "changeit"
+"""What the keystore that comes with Java is opened by, everywhere."""
 _Stores = Annotated[
     list[Store] | None,
     Parameter(name="--store", help="system, nss or java; repeat it. Otherwise all."),
@@ -128,10 +130,17 @@ class _Chosen:
             found = replace(found, nss_databases=self._nss)
         return replace(found, keystores=self._java) if self._java else found
 
+    @property
+    def password_word(self) -> str:
+        """The Java keystore's password, for a shell."""
+        if self._password_file is None:
+            return _JAVAS_OWN
+        return f'"$(cat {shlex.quote(str(self._password_file.resolve()))})"'
+
     def secrets(self) -> dict[str, str]:
         """What goes to programs by their environment."""
         if self._password_file is None:
-            return {JAVA_PASSWORD: "changeit"}
+            return {JAVA_PASSWORD: _JAVAS_OWN}
         return {JAVA_PASSWORD: self._password_file.read_text().rstrip("\r\n")}
 
 
@@ -149,7 +158,7 @@ def _do(action: Action, chosen: _Chosen, common: Common) -> int:
         with working("Changing trust stores"):
             outcomes = run(action, steps, secrets)
     if not out.document([_told(one) for one in outcomes]):
-        _tell(outcomes, out, is_printed=chosen.is_printed)
+        _tell(outcomes, out, chosen)
     is_failed = any(one.state is State.FAILED for one in outcomes)
     return ExitCode.FAILED if is_failed else ExitCode.DONE
 
@@ -187,19 +196,23 @@ def _told(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _tell(outcomes: Sequence[Outcome], out: Output, *, is_printed: bool) -> None:
+def _tell(outcomes: Sequence[Outcome], out: Output, chosen: _Chosen) -> None:
     left = [one.step for one in outcomes if one.state is State.FOR_ROOT]
     for one in outcomes:
         if one.state is not State.FOR_ROOT:
             why = f": {one.reason}" if one.reason else ""
             out.line(f"{one.state:12}{one.step.store} {one.step.where}{why}")
     if left:
-        out.line("Would run:" if is_printed else "As root, run:")
+        out.line("Would run:" if chosen.is_printed else "As root, run:")
         for step in left:
-            _print(step, out)
+            for command in step.commands:
+                out.line(f"    {_to_copy(step, command, chosen)}")
 
 
-def _print(step: Step, out: Output) -> None:
-    sudo = "sudo " if os.geteuid() != 0 and step.needs_root else ""
-    for command in step.commands:
-        out.line(f"    {sudo}{shlex.join(command)}")
+def _to_copy(step: Step, command: Sequence[str], chosen: _Chosen) -> str:
+    """Give a command as a shell takes it: with the rights and the password that it needs."""
+    words = shlex.join(command)
+    if step.store is Store.JAVA:
+        words = f"env {JAVA_PASSWORD}={chosen.password_word} {words}"
+    is_others = os.geteuid() != 0 and (step.needs_root or not os.access(step.where, os.W_OK))
+    return f"sudo {words}" if is_others else words

@@ -16,6 +16,7 @@ from tiny_ca.domain.records import Location
 __all__ = ["LocalExamination"]
 
 _OTHERS = 0o077
+_KEYS = (".key", "privkey.pem")
 
 
 class LocalExamination(ABC):
@@ -51,7 +52,7 @@ class LocalExamination(ABC):
 
     def exposed_keys(self) -> Iterator[Path]:
         """Give the files of private keys that others than their owner may read or write."""
-        for path in self._files(".key"):
+        for path in self._files(*_KEYS):
             with storage_errors("Looking at a key's mode"):
                 try:
                     is_exposed = path.lstat().st_mode & _OTHERS
@@ -87,13 +88,13 @@ class LocalExamination(ABC):
                 return None
         return _decoded(data)
 
-    def _files(self, extension: str) -> Iterator[Path]:
-        """Give the published files with this extension; links are not followed."""
+    def _files(self, *endings: str) -> Iterator[Path]:
+        """Give the published files with names that end so; links are not followed."""
         with storage_errors("Reading folders"):
             for folder, folders, files in os.walk(self._base, onerror=_raise_unless_gone):
                 folders[:] = sorted(name for name in folders if not name.startswith("."))
                 for name in sorted(files):
-                    if name.endswith(extension):
+                    if name.endswith(endings):
                         yield Path(folder, name)
 
 
