@@ -246,6 +246,7 @@ class TestPassphrases:
         assert b"ENCRYPTED" in (tmp_path / "my-pki/ca/ca.key").read_bytes()
         refused = tiny_ca("issue", "a.test")
         assert (refused.code, refused.err.count("\n")) == (1, 1)
+        assert "pass --passphrase-file or --ask-passphrase" in refused.err
         assert tiny_ca("issue", "a.test", "--passphrase-file", "secret").code == 0
 
     def test_the_environment_does(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,8 @@ def _with_options(error: errors.TinyCAError) -> str:
             f"{error.common_name!r} has an active certificate: `tiny-ca rotate` replaces it, "
             "and so does --replace; another first name makes another certificate."
         )
+    if isinstance(error, errors.StorageError) and "assword" in str(error):
+        return f"{error}: pass --passphrase-file or --ask-passphrase."
     return str(error).replace("pass is_overwrite=True", "pass --replace")
 
 

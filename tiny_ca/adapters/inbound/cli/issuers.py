@@ -1,6 +1,6 @@
 """The CA that signs, and one that is like it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
@@ -9,8 +9,10 @@ from tiny_ca.application.requests import CAConfig
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithmName
 from tiny_ca.domain.names import SUBJECT_ATTRIBUTES
-from tiny_ca.lifecycle import CertLifecycleManager
 from tiny_ca.ports.issuer import Issuer
+
+if TYPE_CHECKING:
+    from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["config_like", "issuer_of", "subject_of"]
 
@@ -22,7 +24,7 @@ _FIELDS = {
 }
 
 
-def issuer_of(manager: CertLifecycleManager) -> Issuer:
+def issuer_of(manager: "CertLifecycleManager") -> Issuer:
     """Give the CA that a manager stands under.  Raises `CertNotFound` if it is none."""
     if manager.factory is None:
         raise CertNotFound("Say which CA with --ca.")

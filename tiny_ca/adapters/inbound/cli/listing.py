@@ -15,6 +15,8 @@ from tiny_ca.domain.records import CertificateRecord
 
 __all__ = ["expiring", "list_certificates", "show", "table_of", "told_of_record"]
 
+_FILES = {"pem": "certificate", "key": "private key", "csr": "request"}
+
 
 def list_certificates(
     name: Annotated[
@@ -175,6 +177,6 @@ def _tell(told: dict[str, Any], out: Output) -> None:
             ("profile", told["profile"]),
             ("key", told.get("key")),
             ("sha256", told.get("fingerprint_sha256")),
-            *((end, path) for end, path in told["files"].items()),
+            *((_FILES[end], path) for end, path in told["files"].items()),
         ]
     )

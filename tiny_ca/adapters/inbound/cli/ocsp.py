@@ -10,7 +10,7 @@ from tiny_ca.adapters.inbound.cli.opening import opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, COMMON, Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output, working
 from tiny_ca.adapters.inbound.cli.reading import content_of
-from tiny_ca.adapters.inbound.cli.rehearsal import Rehearsed
+from tiny_ca.adapters.inbound.cli.rehearsed import Rehearsed
 from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.records import CertificateStatus

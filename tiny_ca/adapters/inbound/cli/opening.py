@@ -4,23 +4,21 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tiny_ca.adapters.inbound.cli.options import Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output
 from tiny_ca.adapters.inbound.cli.passphrases import passphrase_of
-from tiny_ca.adapters.inbound.cli.rehearsal import (
-    Rehearsed,
-    RehearsedRegistry,
-    rehearsed_storage,
-    tell_rehearsed,
-)
+from tiny_ca.adapters.inbound.cli.rehearsed import Rehearsed, tell_rehearsed
 from tiny_ca.adapters.inbound.cli.serials import serial_number_of
-from tiny_ca.container import Container
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest
 from tiny_ca.domain.records import CertificateRecord
-from tiny_ca.lifecycle import CertLifecycleManager
-from tiny_ca.settings import Settings
+
+# What opens a CA takes as long to import as all the rest, and is not needed for help.
+if TYPE_CHECKING:
+    from tiny_ca.container import Container
+    from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.settings import Settings
 
 __all__ = ["Opened", "making", "opened", "settings_for_new", "settings_of"]
 
@@ -30,8 +28,8 @@ _REGISTRY, _SETTINGS = "registry.db", "tiny-ca.toml"
 class Opened(NamedTuple):
     """A CA that is open, and what it was opened by."""
 
-    manager: CertLifecycleManager
-    settings: Settings
+    manager: "CertLifecycleManager"
+    settings: "Settings"
 
     def files_of(self, record: CertificateRecord) -> dict[str, Path]:
         """Give the paths of a certificate's files that are there, by extension."""
@@ -45,17 +43,15 @@ class Opened(NamedTuple):
 
 def settings_of(
     common: Common, *, default_folder: Path | None = None, is_new: bool = False
-) -> Settings:
+) -> "Settings":
     """Give the settings: options, `TINY_CA_*`, a TOML file.
 
     Without a folder in any of them it is *default_folder*, or the one here that holds a
     registry.  Raises `CertNotFound` when there is none, `InvalidRequest` for several.
     """
-    said: dict[str, Any] = {
-        "base_folder": common.folder,
-        "config_file": common.config,
-        "key_passphrase": passphrase_of(common, is_new=is_new),
-    }
+    from tiny_ca.settings import Settings  # noqa: PLC0415
+
+    said: dict[str, Any] = {"base_folder": common.folder, "config_file": common.config}
     given = {name: value for name, value in said.items() if value is not None}
     settings = Settings(**given)
     if "base_folder" not in settings.model_fields_set:
@@ -63,12 +59,16 @@ def settings_of(
     beside = Path(given.get("base_folder", settings.base_folder)) / _SETTINGS
     if settings.config_file is None and beside.is_file():
         given["config_file"] = beside
+    # Last, since it may be asked for.
+    passphrase = passphrase_of(common, is_new=is_new)
+    if passphrase is not None:
+        given["key_passphrase"] = passphrase
     return Settings(**given)
 
 
 def settings_for_new(
     common: Common, folder: Path = Path("my-pki"), *, is_new: bool = False
-) -> Settings:
+) -> "Settings":
     """Give the settings as `settings_of` does, with *folder* where there is no CA yet."""
     try:
         return settings_of(common, is_new=is_new)
@@ -76,7 +76,7 @@ def settings_for_new(
         return settings_of(common, default_folder=folder, is_new=is_new)
 
 
-def _folder_here(settings: Settings) -> Path:
+def _folder_here(settings: "Settings") -> Path:
     if settings.db_url is not None:
         return settings.base_folder
     here = Path()
@@ -84,7 +84,7 @@ def _folder_here(settings: Settings) -> Path:
     found = [
         each
         for each in (here, *sorted(here.iterdir()))
-        if (each / _REGISTRY).is_file() and each.stat().st_uid == os.geteuid()
+        if each.is_dir() and each.stat().st_uid == os.geteuid() and (each / _REGISTRY).is_file()
     ]
     if not found:
         raise CertNotFound(
@@ -114,11 +114,13 @@ def opened(common: Common, *, signs: bool = False) -> Iterator[Opened]:
 
 
 @contextmanager
-def making(settings: Settings, common: Common) -> Iterator[Opened]:
+def making(settings: "Settings", common: Common) -> Iterator[Opened]:
     """Open the registry and the storage, which are made if they are not there.
 
     A dry run ends, told of, where the first write would be.
     """
+    from tiny_ca.container import Container  # noqa: PLC0415
+
     container = Container(settings=settings)
     try:
         if isinstance(common, Change) and common.dry_run:
@@ -131,9 +133,14 @@ def making(settings: Settings, common: Common) -> Iterator[Opened]:
         raise SystemExit(0) from None
 
 
-def _rehearse(container: Container, settings: Settings) -> None:
+def _rehearse(container: "Container", settings: "Settings") -> None:
     if settings.db_url is None and not (settings.base_folder / _REGISTRY).is_file():
         raise Rehearsed(f"make a registry in {settings.base_folder}")
+    from tiny_ca.adapters.inbound.cli.rehearsal import (  # noqa: PLC0415
+        RehearsedRegistry,
+        rehearsed_storage,
+    )
+
     container.registry.override(RehearsedRegistry(settings.registry_url))
     container.storage.override(rehearsed_storage(settings))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -12,7 +12,9 @@ from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.application.publish_crl import PublishedCRL
 from tiny_ca.domain.errors import InvalidRequest
-from tiny_ca.lifecycle import CertLifecycleManager
+
+if TYPE_CHECKING:
+    from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["crl", "publish", "tell", "told_of"]
 
@@ -123,7 +125,7 @@ def publish(
         out.line("Nothing is due.")
 
 
-def _signing(ca: Opened, *, is_chosen: bool) -> Iterator[CertLifecycleManager]:
+def _signing(ca: Opened, *, is_chosen: bool) -> Iterator["CertLifecycleManager"]:
     """Give a manager for each CA whose key is here, rolled-over ones too."""
     if is_chosen:
         yield ca.manager
@@ -133,11 +135,11 @@ def _signing(ca: Opened, *, is_chosen: bool) -> Iterator[CertLifecycleManager]:
             yield ca.manager.under(record.serial_number)
 
 
-def _name_of(manager: CertLifecycleManager) -> str:
+def _name_of(manager: "CertLifecycleManager") -> str:
     return issuer_of(manager).certificate.subject.rfc4514_string()
 
 
-def _out_now(manager: CertLifecycleManager) -> list[dict[str, Any]]:
+def _out_now(manager: "CertLifecycleManager") -> list[dict[str, Any]]:
     return [
         {
             "ca": _name_of(manager),

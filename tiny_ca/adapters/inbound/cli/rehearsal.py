@@ -7,8 +7,7 @@ from typing import Any, NoReturn, TypeVar
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from sqlalchemy import Connection
 
-from tiny_ca.adapters.inbound.cli.output import Output, day
-from tiny_ca.adapters.inbound.cli.serials import hex_of
+from tiny_ca.adapters.inbound.cli.rehearsed import Rehearsed
 from tiny_ca.adapters.outbound.db import DatabaseManager, SyncDBHandler
 from tiny_ca.adapters.outbound.db.migrate import is_current
 from tiny_ca.adapters.outbound.db.registry import SQLRegistry
@@ -17,18 +16,9 @@ from tiny_ca.domain.records import Location, Reservation
 from tiny_ca.ports.storage import Artefacts, KeyRequest
 from tiny_ca.settings import Settings
 
-__all__ = ["Rehearsed", "RehearsedRegistry", "rehearsed_storage"]
+__all__ = ["RehearsedRegistry", "rehearsed_storage"]
 
 T = TypeVar("T")
-
-
-class Rehearsed(Exception):
-    """A dry run came to its first write; nothing is in its way."""
-
-    def __init__(self, would: str, reservations: Sequence[Reservation] = ()) -> None:
-        super().__init__(would)
-        self.reservations = tuple(reservations)
-        """What would be issued."""
 
 
 class _RolledBack:
@@ -110,30 +100,3 @@ class RehearsedStorage(LocalStorage):
     def stage_crl(self, write: Any, file_name: str) -> NoReturn:
         """End the dry run."""
         raise Rehearsed(f"write {file_name} into {self.base_folder}")
-
-
-def tell_rehearsed(end: Rehearsed, out: Output) -> None:
-    """Tell what a dry run would have done next."""
-    issued: list[dict[str, Any]] = [
-        {
-            "common_name": each.common_name,
-            "kind": each.cert_type.name.lower(),
-            "profile": each.profile,
-            "not_before": each.validity.not_before,
-            "not_after": each.validity.not_after,
-            "supersedes": _superseded(each),
-        }
-        for each in end.reservations
-    ]
-    if out.document({"dry_run": True, "would": str(end), "issue": issued}):
-        return
-    if not issued:
-        out.line(f"Would {end}.")
-    for one in issued:
-        out.line(f"Would issue {one['common_name']}, until {day(one['not_after'])}")
-        out.fields([("profile", one["profile"]), ("supersedes", one["supersedes"])])
-
-
-def _superseded(reservation: Reservation) -> str | None:
-    old = reservation.predecessor
-    return hex_of(old) if old is not None and reservation.supersedes else None
