@@ -97,7 +97,7 @@ def publish(
 
         tiny-ca publish --days 7
     """
-    periods = {
+    periods: dict[str, Any] = {
         "valid_for": timedelta(days=days),
         "delta_valid_for": timedelta(hours=delta_hours),
         "ahead": timedelta(hours=ahead_hours),
