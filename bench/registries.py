@@ -32,7 +32,6 @@ _REVOCATIONS = (
     *("issuer_id", "first_crl_number", "certificate_id", "crl_number", "shard_key"),
     *("owed_until", "is_released", "entry"),
 )
-_FIRST_ID = 1000
 Rows = Iterator[tuple[object, ...]]
 
 
@@ -60,9 +59,10 @@ def _fill(engine: sa.Engine, issuer_id: str, serials: list[int]) -> None:
     with engine.begin() as connection:
         for index in certificates.indexes:
             index.drop(connection)
+        first = 1 + (connection.execute(sa.select(sa.func.max(certificates.c.id))).scalar() or 0)
     tables = (
-        ("certificates", _CERTIFICATES, _certificate_rows(issuer_id, serials)),
-        ("revocations", _REVOCATIONS, _revocation_rows(issuer_id, serials)),
+        ("certificates", _CERTIFICATES, _certificate_rows(issuer_id, first, serials)),
+        ("revocations", _REVOCATIONS, _revocation_rows(issuer_id, first, serials)),
     )
     if engine.dialect.name == "sqlite":
         _insert(str(engine.url.database), tables)
@@ -106,18 +106,18 @@ def _revoked_at(serial: int) -> datetime:
     return NOW - timedelta(hours=serial % 4)
 
 
-def _certificate_rows(issuer_id: str, serials: list[int]) -> Rows:
+def _certificate_rows(issuer_id: str, first: int, serials: list[int]) -> Rows:
     begin, end, at = (_moment(NOW + timedelta(days=days)) for days in (-1, 365, 0))
     revoked = [(_moment(_revoked_at(rest)), REASONS[rest].value) for rest in range(4)]
-    for number, serial in enumerate(serials, _FIRST_ID):
-        row = (number, str(serial), issuer_id, f"n{number:08}", "revoked", "SVC", begin, end, at)
+    for number, serial in enumerate(serials, first):
+        row = (number, str(serial), issuer_id, f"n{number:09}", "revoked", "SVC", begin, end, at)
         yield (*row, *revoked[serial % 4])
 
 
-def _revocation_rows(issuer_id: str, serials: list[int]) -> Rows:
+def _revocation_rows(issuer_id: str, first: int, serials: list[int]) -> Rows:
     until = _moment(NOW + timedelta(days=365))
     around = [_around_the_serial(rest) for rest in range(4)]
-    for number, serial in enumerate(serials, _FIRST_ID):
+    for number, serial in enumerate(serials, first):
         before, after = around[serial % 4]
         entry = before + serial.to_bytes(20) + after
         yield issuer_id, 0, number, 0, shard_key_of(serial), until, False, entry
