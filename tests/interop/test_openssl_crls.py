@@ -75,7 +75,7 @@ def test_shards_are_told_apart(tmp_path: Path) -> None:
             assert "OK" not in check(pki, leaf.pem, pem(pki, f"crl-{other}")).splitlines()
 
 
-@pytest.mark.slow
+@pytest.mark.million
 def test_a_million_entries(tmp_path: Path) -> None:
     need("openssl")
     with filled_registry(tmp_path, 1_000_000) as (ca, serials):
