@@ -4,6 +4,7 @@ import json
 import time
 import warnings
 from collections import Counter
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -44,6 +45,28 @@ EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
 # Of no group that is one, which nobody checks before it is used.
 DSA_KEY = dsa.DSAPublicNumbers(2, dsa.DSAParameterNumbers(2**1023 + 1, 2**159 + 1, 2)).public_key()
 UNKNOWN_KEY = bytes.fromhex("06072a8648ce3d0263")
+
+
+_MANY = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")] * 2200)
+_NETWORK = x509.IPAddress(ip_network("10.0.0.0/8"))
+HOSTILE: dict[str, tuple[x509.Name, x509.ExtensionType, set[str]]] = {
+    "networks": (
+        SUBJECT,
+        x509.NameConstraints([_NETWORK] * 4500, None),
+        {"extension 2.5.29.30"},
+    ),
+    "hosts": (
+        SUBJECT,
+        x509.SubjectAlternativeName([x509.DNSName("a")] * 19_000),
+        {"extension 2.5.29.17"},
+    ),
+    "a name": (_MANY, x509.OCSPNoCheck(), {"subject"}),
+    "a name, and what has to be salvaged": (
+        _MANY,
+        x509.UnrecognizedExtension(x509.NameConstraints.oid, b"\x30\x01"),
+        {"subject", "extension 2.5.29.30"},
+    ),
+}
 
 
 @pytest.fixture
@@ -291,6 +314,27 @@ class TestMalformedParts:
         details = inspect(der.replace(b"\x01\x01\xff\x02\x01\x02", b"\x01\x01\x01\x02\x01\x02"))
         assert details.is_ca is None
         assert [one.partition(":")[0] for one in details.unreadable] == ["extensions"]
+
+    @pytest.mark.parametrize("what", HOSTILE)
+    def test_what_takes_long_is_not_read(self, what: str) -> None:
+        """60 KiB of names, or 61 extensions beside thousands of names, took 100-206 ms."""
+        subject, extension, unreadable = HOSTILE[what]
+        builder = x509.CertificateBuilder(
+            SUBJECT, subject, sample_key().public_key(), 1, NOT_BEFORE, NOT_AFTER
+        )
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=2), True)
+        for last in range(60):
+            unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(f"2.999.{last}"), b"")
+            builder = builder.add_extension(unknown, False)
+        builder = builder.add_extension(extension, False)
+        der = builder.sign(sample_key(), SHA256()).public_bytes(Encoding.DER)
+        assert 24 * 1024 < len(der) < 64 * 1024
+        start = time.thread_time()
+        details = inspect(der)
+        assert time.thread_time() - start < 0.25
+        assert {one.partition(":")[0] for one in details.unreadable} == unreadable
+        assert any("longer than 16384" in one for one in details.unreadable)
+        assert details.is_ca
 
     def test_without_a_validity_it_is_no_certificate(self) -> None:
         with pytest.raises(ErrorLoadCert):

@@ -13,7 +13,12 @@ from cryptography.x509.oid import (
     SignatureAlgorithmOID,
 )
 
-from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE, Extensions, read_extensions
+from tiny_ca.adapters.outbound.crypto.salvage import (
+    UNREADABLE,
+    Extensions,
+    read_extensions,
+    read_name,
+)
 from tiny_ca.domain.errors import ErrorLoadCert
 from tiny_ca.domain.keys import KeyAlgorithm
 from tiny_ca.ports.inspector import CertificateDetails
@@ -92,8 +97,8 @@ class _Reading:
 
     def details(self) -> CertificateDetails:
         certificate = self._certificate
-        subject = self._part("subject", lambda: certificate.subject)
-        issuer = self._part("issuer", lambda: certificate.issuer)
+        subject = self._part("subject", lambda: read_name(certificate, of_issuer=False))
+        issuer = self._part("issuer", lambda: read_name(certificate, of_issuer=True))
         algorithm, bits = self._public_key()
         signature = certificate.signature_algorithm_oid
         return CertificateDetails(

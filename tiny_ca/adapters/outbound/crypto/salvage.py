@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-__all__ = ["UNREADABLE", "Extensions", "read_extensions"]
+__all__ = ["UNREADABLE", "Extensions", "read_extensions", "read_name"]
 
 UNREADABLE = (
     TypeError,
@@ -21,7 +21,10 @@ UNREADABLE = (
 """What cryptography raises for what it can't read: warnings too, where they are errors."""
 
 _MOST_TO_SALVAGE = 64
-_SEQUENCE, _EXTENSIONS = 0x30, 0xA3
+_LONGEST_PART = 16 * 1024
+"""Octets of a name or an extension: thousands of names take longer to read than any is worth."""
+_TOO_LONG = f"it is longer than {_LONGEST_PART} octets."
+_SEQUENCE, _VERSION, _EXTENSIONS = 0x30, 0xA0, 0xA3
 
 
 class Extensions(NamedTuple):
@@ -31,23 +34,47 @@ class Extensions(NamedTuple):
     unreadable: dict[str, str]
 
 
+def read_name(certificate: x509.Certificate, *, of_issuer: bool) -> x509.Name:
+    """Read the subject's or the issuer's name.  Raises `ValueError`, too, if it is too long."""
+    fields = list(_elements(_content(certificate.tbs_certificate_bytes)))
+    place = (2 if of_issuer else 4) + (fields[0][0] == _VERSION)
+    if len(fields[place]) > _LONGEST_PART:
+        raise ValueError(_TOO_LONG)
+    return certificate.issuer if of_issuer else certificate.subject
+
+
 def read_extensions(certificate: x509.Certificate) -> Extensions:
     """Read what can be read; of an extension that occurs twice, neither (RFC 5280 §4.2)."""
+    tbs, reason = certificate.tbs_certificate_bytes, _TOO_LONG
     try:
-        return Extensions(list(certificate.extensions), {})
+        if not _has_long_extension(tbs):
+            return Extensions(list(certificate.extensions), {})
     except UNREADABLE as error:
         reason = str(error)
     try:
-        return _salvage(certificate.tbs_certificate_bytes)
+        return _salvage(tbs)
     except (IndexError, *UNREADABLE):
         return Extensions([], {"": reason})
 
 
+def _extensions_in(fields: list[bytes]) -> Iterator[bytes]:
+    for field in fields:
+        if field[0] == _EXTENSIONS:
+            yield from _elements(_content(_content(field)))
+
+
+def _has_long_extension(tbs: bytes) -> bool:
+    if len(tbs) <= _LONGEST_PART:
+        return False
+    return any(len(one) > _LONGEST_PART for one in _extensions_in(list(_elements(_content(tbs)))))
+
+
 def _salvage(tbs: bytes) -> Extensions:
     fields = list(_elements(_content(tbs)))
-    [wrapped] = [field for field in fields if field[0] == _EXTENSIONS]
-    others = b"".join(field for field in fields if field[0] != _EXTENSIONS)
-    extensions = list(_elements(_content(_content(wrapped))))
+    extensions = list(_extensions_in(fields))
+    version, number, algorithm, _, validity, _, key, *_ = fields
+    # Without the names, which would be parsed with each extension again.
+    others = b"".join((version, number, algorithm, _NOBODY, validity, _NOBODY, key))
     if len(extensions) > _MOST_TO_SALVAGE:
         raise ValueError("There are too many to read them one by one.")
     found = Extensions([], {})
@@ -57,11 +84,17 @@ def _salvage(tbs: bytes) -> Extensions:
         if occurrences[name] > 1:
             found.unreadable[name] = f"it occurs {occurrences[name]} times"
             continue
+        if len(extension) > _LONGEST_PART:
+            found.unreadable[name] = _TOO_LONG
+            continue
         try:
             found.readable.extend(_alone(others, extension).extensions)
         except UNREADABLE as error:
             found.unreadable[name] = str(error)
     return found
+
+
+_NOBODY = b"\x30\x00"
 
 
 def _alone(other_fields: bytes, extension: bytes) -> x509.Certificate:
