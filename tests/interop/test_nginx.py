@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from tests.interop.pki import PKI, Identity
 from tests.support import free_port, need, program, run
+from tiny_ca import PublicationURLs
 
 PASSPHRASE = "correct horse"
 CURL_CERTIFICATE_REFUSED = 60
@@ -241,3 +242,31 @@ def test_a_revoked_server_is_refused_by_the_client(
         assert nginx.get(valid, host="revoked.example").status == 200
         answer = nginx.get(valid, "--crlfile", pki.crl_pem, host="revoked.example")
         assert (answer.exit_code, answer.status) == (CURL_CERTIFICATE_REFUSED, 0)
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        PublicationURLs(crl=("http://a.example/crl",), delta=("http://a.example/delta",)),
+        PublicationURLs(crl=("http://a.example/{shard}",), crl_shards=2),
+    ],
+    ids=["base and delta", "complete and shards"],
+)
+def test_several_crls_in_one_file(tmp_path: Path, urls: PublicationURLs) -> None:
+    """Whoever has them all together goes by each: the deltas and shards are in nobody's way."""
+    need("nginx", "curl")
+    with PKI.opened(tmp_path, urls=urls) as pki:
+        server = pki.issue("server.example", is_server_cert=True)
+        stolen = pki.issue("stolen.example", is_server_cert=True)
+        good, gone = (pki.issue(name, is_client_cert=True) for name in ("good", "gone"))
+        for each in (gone, stolen):
+            pki.revoke(each)
+        published = pki.ca.publish_due()
+        assert len(published) > 1
+        pki.crl_pem.write_bytes(b"".join(one.path.read_bytes() for one in published))
+        with Nginx.started(tmp_path / "site", pki, server) as nginx:
+            assert nginx.get(good, "--crlfile", pki.crl_pem).status == 200
+            assert nginx.get(gone).status == 400
+        with Nginx.started(tmp_path / "stolen", pki, stolen) as nginx:
+            answer = nginx.get(good, "--crlfile", pki.crl_pem, host="stolen.example")
+            assert (answer.exit_code, answer.status) == (CURL_CERTIFICATE_REFUSED, 0)
