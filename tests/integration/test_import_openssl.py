@@ -318,6 +318,15 @@ def test_two_cas_that_used_the_same_numbers(folder: Path, tmp_path: Path) -> Non
         manager.recover()
 
 
+def test_the_doctor_finds_nothing(folder: Path, tmp_path: Path) -> None:
+    with CertLifecycleManager(
+        LocalStorage(tmp_path / "pki"), db_handler=SyncDBHandler(f"sqlite:///{tmp_path}/db")
+    ) as manager:
+        manager.import_history(OpenSSLFolder(folder))
+        manager.generate_crl()
+        assert manager.examine().findings == ()
+
+
 def test_files_that_no_row_tells_of_are_named(folder: Path) -> None:
     stray = folder / "newcerts" / "FF.pem"
     shutil.copy(folder / "newcerts" / "01.pem", stray)

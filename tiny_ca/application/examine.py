@@ -8,19 +8,19 @@ from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.examine_crls import crl_findings
-from tiny_ca.application.find import find
+from tiny_ca.application.find import find_same
 from tiny_ca.application.issuance import location_of
 from tiny_ca.application.query import find_all
 from tiny_ca.application.services import Services
 from tiny_ca.application.stored import load_files
 from tiny_ca.domain.catalogue import CertificateFilter
-from tiny_ca.domain.errors import AmbiguousSerialNumber, StorageError, TinyCAError
+from tiny_ca.domain.errors import StorageError, TinyCAError
 from tiny_ca.domain.examination import Examination, Finding, Problem
 from tiny_ca.domain.names import file_name_of
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.examination import ExaminableStorage
-from tiny_ca.ports.issuer import Issuer, issuer_id_of
+from tiny_ca.ports.issuer import Issuer
 from tiny_ca.ports.storage import Artefacts
 
 __all__ = ["examine"]
@@ -79,6 +79,9 @@ def _is_still_so(services: Services, record: CertificateRecord) -> bool:
 
 
 def _of_row(services: Services, record: CertificateRecord) -> Finding | None:
+    if record.certificate_pem is None and record.uuid is None:
+        # Imported, and only its row was left: somebody may well have it.
+        return None
     if record.certificate_pem is None:
         text = "is valid on record, without a certificate: revoke it, nobody can have it."
         return _finding(Problem.ROW_WITHOUT_CERTIFICATE, record, text)
@@ -133,7 +136,7 @@ def _file_findings(
         tally.files += 1
         # Nobody needs to revoke what is over; its row may have been deleted.
         is_over = certificate.not_valid_after_utc < now
-        if not is_over and not _is_known(services, certificate):
+        if not is_over and find_same(services, certificate) is None:
             name = certificate.subject.rfc4514_string()
             yield Finding(
                 Problem.UNKNOWN_CERTIFICATE,
@@ -142,17 +145,6 @@ def _file_findings(
                 "can't revoke: restore the registry, or move the file away.",
                 certificate.serial_number,
             )
-
-
-def _is_known(services: Services, certificate: x509.Certificate) -> bool:
-    try:
-        record = find(services, certificate.serial_number)
-    except AmbiguousSerialNumber:
-        issuer_id = issuer_id_of(certificate)
-        record = services.registry.get_by_serial(certificate.serial_number, issuer_id)
-    if record is None or record.certificate_pem is None:
-        return False
-    return x509.load_pem_x509_certificate(record.certificate_pem.encode()) == certificate
 
 
 def _mode_findings(storage: ExaminableStorage, *, fix: bool) -> Iterator[Finding]:

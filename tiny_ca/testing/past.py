@@ -9,7 +9,7 @@ import pytest
 
 from tiny_ca.domain.errors import NotOnHold, SerialNumberCollision
 from tiny_ca.domain.lifetime import Validity
-from tiny_ca.domain.records import CRLEntry, CRLStamp, Location
+from tiny_ca.domain.records import CertificateStatus, CRLEntry, CRLStamp, Location
 from tiny_ca.domain.revocation import CRLReason, Revocation
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.history import PastCertificate
@@ -123,6 +123,11 @@ class PastContract:
         assert sorted(entries_of(parts), key=key) == expected
         with pytest.raises(NotOnHold):
             registry.release(1, NOW)
+        # Its certificate is somewhere, though nobody here knows it.
+        registry.release(2, NOW)
+        released = registry.get_by_serial(2)
+        assert released is not None
+        assert released.status is CertificateStatus.VALID
 
     def test_later_revocations_are_caught_up_with(self, registry: Registry, ca: SampleCA) -> None:
         """Of what is on record, valid or on hold, unless they are holds themselves."""

@@ -378,8 +378,9 @@ def release(
     free_expired_claims(connection, [row.common_name], at)
     is_taken = connection.execute(select(_c.id).where(_c.name_claim == row.common_name)).first()
     values: dict[str, Any] = {"status": VALID, "revocation_date": None, "revocation_reason": None}
-    if not row.certificate_pem:
-        # A row that was put on hold before it was signed has no certificate to be valid.
+    if not row.certificate_pem and row.uuid is not None:
+        # A row that was put on hold before it was signed has no certificate to be valid; one
+        # without a place for files was signed elsewhere.
         values.update(status=ABANDONED, idempotency_key=None)
     elif row.claims_name and not is_taken:
         values["name_claim"] = row.common_name

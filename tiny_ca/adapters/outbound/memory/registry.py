@@ -321,7 +321,7 @@ class MemoryRegistry(MemoryCatalogue, MemoryPast, MemoryResponses, MemoryRows):
                 return False
             check_release(row.revocation)
             self._list_release(row, at)
-            if row.certificate_pem is None:
+            if row.certificate_pem is None and row.uuid is not None:
                 # It was put on hold before it was signed: there is nothing to be valid.
                 self._close(row)
                 self._tell([events.released(row, CertificateStatus.ABANDONED, at)])
