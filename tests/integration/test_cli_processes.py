@@ -1,6 +1,7 @@
 """The command line as a process: pipes, start-up, what is not installed."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,31 @@ def test_without_the_extra_a_line_says_what_to_install(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "tiny-ca: The command line needs an extra: pip install 'tiny-ca[cli]'.\n"
+
+
+def test_a_passphrase_is_asked_for_on_the_terminal(tmp_path: Path) -> None:
+    terminal, keyboard = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tiny_ca", "init", "my-pki", "--ask-passphrase"],
+        stdin=keyboard,
+        stdout=subprocess.DEVNULL,
+        stderr=keyboard,
+        cwd=tmp_path,
+        env=environment(),
+        start_new_session=True,
+    )
+    os.close(keyboard)
+    shown, answers = b"", 0
+    while True:
+        try:
+            read = os.read(terminal, 1 << 12)
+        except OSError:
+            break
+        shown += read
+        if shown.count(b": ") > answers and shown.endswith(b": "):
+            answers += 1
+            os.write(terminal, b"correct horse\n")
+    os.close(terminal)
+    assert (process.wait(60), answers) == (0, 2), shown
+    assert b"horse" not in shown
+    assert b"ENCRYPTED" in (tmp_path / "my-pki/ca/ca.key").read_bytes()
