@@ -18,12 +18,13 @@ URLS = PublicationURLs(
 SHARDED = PublicationURLs(crl=("http://pki.example/{shard}.crl",), crl_shards=3)
 
 
-def check(pki: PKI, leaf: Path, *crls: Path, deltas: bool = False) -> str:
+def check(pki: PKI, leaf: Path, *crls: Path, deltas: bool = False, whole_path: bool = False) -> str:
     """Verify a certificate with CRLs; give what openssl says."""
     bundle = pki.folder / "crls.pem"
     bundle.write_bytes(b"".join(path.read_bytes() for path in crls))
-    # Of the certificate alone: a root names no shard.
-    options = ["-crl_check_all", "-use_deltas"] if deltas else ["-crl_check"]
+    # Of the certificate alone, as a rule: a root names no shard.
+    options = ["-crl_check_all" if deltas or whole_path else "-crl_check"]
+    options += ["-use_deltas"] if deltas else []
     result = run(
         *("openssl", "verify", "-x509_strict", "-extended_crl", *options),
         *("-CAfile", pki.root_pem, "-CRLfile", bundle, leaf),
@@ -69,6 +70,11 @@ def test_shards_are_told_apart(tmp_path: Path) -> None:
         for number, leaf in enumerate(leaves):
             shard = Shard.of(leaf.serial_number, 3)
             said = check(pki, leaf.pem, pem(pki, f"crl-{shard}"))
+            assert ("OK" if number % 2 else "revoked") in said
+            # The root is on the complete one.
+            pki.ca.publish_crl()
+            both = (pem(pki, "crl"), pem(pki, f"crl-{shard}"))
+            said = check(pki, leaf.pem, *both, whole_path=True)
             assert ("OK" if number % 2 else "revoked") in said
             # The CRL of another shard says nothing of it.
             other = Shard((shard.index + 1) % 3, 3)
