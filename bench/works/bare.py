@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bench.crl import by_cryptography
-
 Prepare = Callable[[int], Callable[[], object]]
 
 GENERATORS: dict[str, Callable[[], Any]] = {
@@ -139,5 +137,7 @@ def select(folder: Path) -> Prepare:
 
 
 def crl(_folder: Path, rows: int) -> Prepare:
+    from bench.crl import by_cryptography
+
     serials = [int.from_bytes(os.urandom(19)) for _ in range(rows)]
     return lambda _count: lambda: by_cryptography(serials)

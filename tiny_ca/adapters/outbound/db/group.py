@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection
@@ -24,7 +24,9 @@ class _Job:
 
     def __init__(self, work: Callable[[Connection], Any]) -> None:
         self.work = work
-        self.is_over = False
+        self.called = Event()
+        """Set when it is over, or when its caller is the one who runs what waits."""
+        self.leads = False
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -39,7 +41,8 @@ class GroupCommit:
 
     def __init__(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._transaction = transaction
-        self._turn = Lock()
+        self._lock = Lock()
+        self._is_led = False
         self._waiting: deque[_Job] = deque()
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -49,20 +52,47 @@ class GroupCommit:
         raises is raised here, and undoes nobody else's.
         """
         job = _Job(work)
-        self._waiting.append(job)
-        with self._turn:
-            if not job.is_over:
+        with self._lock:
+            if self._is_led:
+                self._waiting.append(job)
+            else:
+                self._is_led = job.leads = True
+        if not job.leads:
+            self._wait(job)
+        if job.leads:
+            try:
                 self._lead(job)
+            finally:
+                self._call_next()
         if job.error is not None:
             raise job.error
         return cast("T", job.result)
 
+    def _wait(self, job: _Job) -> None:
+        try:
+            job.called.wait()
+        except BaseException:
+            # Interrupted: nobody must wait for it to lead.
+            with self._lock:
+                if job in self._waiting:
+                    self._waiting.remove(job)
+            if job.leads:
+                self._call_next()
+            raise
+
+    def _call_next(self) -> None:
+        with self._lock:
+            self._is_led = bool(self._waiting)
+            if self._is_led:
+                job = self._waiting.popleft()
+                job.leads = True
+                job.called.set()
+
     def _lead(self, own: _Job) -> None:
         jobs = [own]
-        while self._waiting and len(jobs) < _MOST:
-            other = self._waiting.popleft()
-            if other is not own and not other.is_over:
-                jobs.append(other)
+        with self._lock:
+            while self._waiting and len(jobs) < _MOST:
+                jobs.append(self._waiting.popleft())
         try:
             with self._transaction() as connection:
                 if len(jobs) == 1:
@@ -74,7 +104,7 @@ class GroupCommit:
             for job in jobs:
                 _fail(job, own, error)
         for job in jobs:
-            job.is_over = True
+            job.called.set()
 
 
 def _run_in_savepoint(connection: Connection, job: _Job) -> None:
