@@ -23,7 +23,8 @@ from tiny_ca import (
     MemoryRegistry,
     MemoryStorage,
 )
-from tiny_ca.adapters.inbound.cli.keeping import NOT_DUE, Keeper
+from tiny_ca.adapters.inbound.cli.errors import ExitCode
+from tiny_ca.adapters.inbound.cli.keeping import Keeper
 from tiny_ca.domain.errors import InvalidRequest, StorageError
 
 
@@ -76,10 +77,10 @@ class TestNeedsRenewal:
         assert tiny_ca("issue", "a.internal", "--days", "9").code == 0
         [file] = pki.rglob("a.internal.pem")
         for which in ("a.internal", file):
-            assert tiny_ca("needs-renewal", which).code == NOT_DUE
-            assert tiny_ca("needs-renewal", which, "--before", "5").code == NOT_DUE
+            assert tiny_ca("needs-renewal", which).code == ExitCode.NOT_DUE == 10
+            assert tiny_ca("needs-renewal", which, "--before", "5").code == ExitCode.NOT_DUE == 10
             # In the first third it never is.
-            assert tiny_ca("needs-renewal", which, "--before", "30").code == NOT_DUE
+            assert tiny_ca("needs-renewal", which, "--before", "30").code == ExitCode.NOT_DUE == 10
             ran = tiny_ca("needs-renewal", which, "--json")
             assert json.loads(ran.out)["needs_renewal"] is False
 
@@ -94,7 +95,7 @@ class TestNeedsRenewal:
         world = World()
         path = issue(world.ca, "a.internal").cert_pem.write_to_path(tmp_path / "old.pem")
         # Issued in 2030 for a year, by a clock of its own.
-        assert tiny_ca("needs-renewal", path).code == NOT_DUE
+        assert tiny_ca("needs-renewal", path).code == ExitCode.NOT_DUE == 10
 
 
 class World:

@@ -22,6 +22,8 @@ class ExitCode(IntEnum):
     """Something that is there already is in the way; nothing was done."""
     NOT_VALID = 5
     """A certificate, CRL or path was looked at, and is not valid."""
+    NOT_DUE = 10
+    """A certificate need not be renewed yet."""
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 

@@ -29,10 +29,8 @@ from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.domain.renewal import is_due
 from tiny_ca.lifecycle import CertLifecycleManager, LiveLayoutName
 
-__all__ = ["NOT_DUE", "Keeper", "keep", "needs_renewal"]
+__all__ = ["Keeper", "keep", "needs_renewal"]
 
-NOT_DUE = 10
-"""The exit code of `needs-renewal` when there is nothing to do."""
 _JITTER = 10
 """Percent of the pause that is added to it, by chance, at the most."""
 _CERTIFICATE_IN = {"certbot": "cert.pem", "kubernetes": "tls.crt"}
@@ -75,7 +73,7 @@ def needs_renewal(
     out = Output(common)
     if not out.document({"needs_renewal": is_needed, "not_after": validity.not_after}):
         out.line(f"{'due' if is_needed else 'not yet'}, until {day(validity.not_after)}")
-    return ExitCode.DONE if is_needed else NOT_DUE
+    return ExitCode.DONE if is_needed else ExitCode.NOT_DUE
 
 
 def _validity_in(path: Path) -> Validity:
