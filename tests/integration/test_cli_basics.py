@@ -8,6 +8,7 @@ import pytest
 from cryptography import x509
 
 from tests.command_line import command_paths, tiny_ca
+from tests.unit.test_project import ROOT
 from tiny_ca.adapters.inbound.cli.commands import all_commands
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -24,6 +25,11 @@ class TestHelp:
         for each in all_commands():
             assert f"  {each.name:14}{each.summary}.\n" in tiny_ca("--help").out
             assert f"\n{each.summary}.\n" in tiny_ca(each.name, "--help").out
+
+    def test_the_page_on_the_command_line_has_them_all(self) -> None:
+        page = (ROOT / "docs/cli.md").read_text()
+        for words in command_paths():
+            assert f"`{words[-1]}" in page or f"`{' '.join(words)}" in page, words
 
     def test_it_says_its_version(self) -> None:
         assert re.fullmatch(r"\d+\.\d+\.\d+\n", tiny_ca("--version").out)
