@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from cryptography import x509
 
-from tests.faults.pki import ROOT, Folder, crl_number, leaf
+from tests.faults.pki import REQUESTS, ROOT, SUB, Folder, crl_number, csr, leaf
 from tiny_ca import CertLifecycleManager
 from tiny_ca.domain.errors import NotUniqueCertOwner
 
@@ -32,9 +33,12 @@ class Aftermath:
     @property
     def new(self) -> int | None:
         """The serial number that the operation reserved, if it came that far."""
-        new = self.folder.statuses().keys() - self.prepared.statuses().keys()
-        assert len(new) <= 1
-        return next(iter(new), None)
+        assert len(self.all_new) <= 1
+        return next(iter(self.all_new), None)
+
+    @property
+    def all_new(self) -> set[int]:
+        return self.folder.statuses().keys() - self.prepared.statuses().keys()
 
     def status(self, serial: int | None) -> str | None:
         return None if serial is None else self.folder.statuses()[serial]
@@ -74,6 +78,51 @@ class Aftermath:
         self.manager.rotate_certificate(survivor, leaf(OLD))
 
     overwrite = supersede = rotate
+
+    def renew(self) -> None:
+        """The old one stays valid; the new one is there, whole, or was never handed out."""
+        statuses = (self.status(self.old), self.status(self.new))
+        assert statuses in {("valid", None), ("valid", "abandoned"), ("valid", "valid")}
+        if "serial" in self.reply:
+            assert (self.new, statuses[1]) == (self.reply["serial"], "valid")
+        self.manager.open_ca()
+        survivor = self.new if statuses[1] == "valid" else self.old
+        assert survivor is not None
+        self.manager.renew_certificate(survivor)
+
+    def request(self) -> None:
+        """As of an issue; the key is somebody else's."""
+        status = self._status_of_all_new(1, [self.reply[key] for key in self.reply])
+        self.manager.open_ca()
+        self.manager.sign_csr(csr(REQUESTS[0]), "client", is_overwrite=status == "valid")
+
+    def requests(self) -> None:
+        """All of them are valid, or none is; then they can be asked for again."""
+        status = self._status_of_all_new(len(REQUESTS), self.reply.get("serials", []))
+        self.manager.open_ca()
+        again = [csr(name) for name in REQUESTS]
+        if status == "valid":
+            with pytest.raises(NotUniqueCertOwner):
+                self.manager.sign_many_csrs(again, "client")
+        else:
+            self.manager.sign_many_csrs(again, "client")
+
+    def intermediate(self) -> None:
+        """It is a CA that signs, or its name is free."""
+        status = self._status_of_all_new(1, [self.reply[key] for key in self.reply])
+        self.manager.open_ca(ROOT.common_name)
+        if status == "valid":
+            self.manager.under(SUB.common_name).issue_certificate(leaf(NEW))
+        self.manager.issue_intermediate_ca(SUB, is_overwrite=status == "valid")
+
+    def _status_of_all_new(self, count: int, serials: list[int]) -> str | None:
+        statuses = self.folder.statuses()
+        found = {statuses[serial] for serial in self.all_new}
+        assert len(self.all_new) in {0, count}
+        assert found in (set(), {"abandoned"}, {"valid"})
+        if serials:
+            assert (self.all_new, found) == (set(serials), {"valid"})
+        return next(iter(found), None)
 
     def revoke(self) -> None:
         """It is revoked, or it is not; if the caller was told so, it is."""

@@ -10,7 +10,7 @@ from tests.faults.aftermath import OLD, settle
 from tests.faults.pki import Folder
 from tests.faults.tracing import MUTATING, Server, optional
 
-__all__ = ["OPERATIONS", "Point", "copied", "count"]
+__all__ = ["AT_LENGTH", "OPERATIONS", "Point", "copied", "count"]
 
 _FILES = {"pwrite64", "fdatasync", "mkdir", "write", "fsync", "rename"}
 OPERATIONS = {
@@ -23,6 +23,11 @@ OPERATIONS = {
     "crl": _FILES - {"mkdir"},
 }
 """Each operation, and the calls that it can't do without: a trace that misses one saw nothing."""
+
+
+AT_LENGTH = dict.fromkeys(("renew", "request", "requests", "intermediate"), _FILES)
+"""The others that sign: what they do after the signature is what `issue` does."""
+_CALLS = OPERATIONS | AT_LENGTH
 
 
 class Point(NamedTuple):
@@ -53,9 +58,9 @@ def count(server: Server, prepared: Folder, tmp_path: Path, operation: str) -> l
         run = server.run(
             folder.path, operation, "-e", f"trace={optional(MUTATING)}", old=prepared.serial_of(OLD)
         )
-        assert run.reply.keys() <= {"serial", "number", "is_revoked"}, run.reply
+        assert run.reply.keys() <= {"serial", "serials", "number", "is_revoked"}, run.reply
         settle(prepared, folder, operation, run.reply)
     counts = run.counts()
-    needed = {name.removesuffix("at") for name in OPERATIONS[operation]}
+    needed = {name.removesuffix("at") for name in _CALLS[operation]}
     assert needed <= {name.removesuffix("at") for name in counts}, counts
     return [Point(call, n) for call in counts for n in range(1, counts[call] + 1)]

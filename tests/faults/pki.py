@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tiny_ca import CAConfig, CertLifecycleManager, ClientConfig, LocalStorage, SyncDBHandler
@@ -18,6 +20,17 @@ NOTHING = Recovery(published=0, abandoned=0, discarded=0)
 ROOT = CAConfig(common_name="Test Root", organization="ACME", key_algorithm="p-256")
 LEAVES = {"old.internal": ("services", "old"), "revoked.internal": ("services", "revoked")}
 """Common name, folder and uuid of what a prepared CA has issued."""
+
+
+SUB = CAConfig(common_name="Sub CA", key_algorithm="p-256", days_valid=900)
+REQUESTS = ("new.internal", "newer.internal", "newest.internal")
+"""What is asked for by CSRs."""
+
+
+def csr(common_name: str) -> x509.CertificateSigningRequest:
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    key = ec.generate_private_key(ec.SECP256R1())
+    return x509.CertificateSigningRequestBuilder(subject).sign(key, SHA256())
 
 
 def leaf(common_name: str) -> ClientConfig:
@@ -139,12 +152,16 @@ def certificate_in(folder: Path) -> x509.Certificate:
 def check_whole(folder: Path) -> int:
     """Check that all files of a certificate are there and belong together; give its serial."""
     extensions = sorted(path.suffix for path in folder.iterdir() if path.is_file())
-    is_root = (folder / "ca.pem").exists()
-    assert extensions == ([".key", ".pem"] if is_root else [".csr", ".key", ".pem"]), folder
     certificate = certificate_in(folder)
-    (path,) = folder.glob("*.key")
-    key = load_pem_private_key(path.read_bytes(), None)
-    assert key.public_key() == certificate.public_key()
+    is_root = certificate.issuer == certificate.subject
+    of_request = not is_root and ".key" not in extensions
+    expected = [".csr", ".pem"] if of_request else [".csr", ".key", ".pem"]
+    assert extensions == ([".key", ".pem"] if is_root else expected), folder
+    for path in folder.glob("*.key"):
+        key = load_pem_private_key(path.read_bytes(), None)
+        assert key.public_key() == certificate.public_key()
+    for path in folder.glob("*.csr"):
+        assert x509.load_pem_x509_csr(path.read_bytes()).public_key() == certificate.public_key()
     return certificate.serial_number
 
 

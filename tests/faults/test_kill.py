@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.faults.aftermath import OLD, settle
-from tests.faults.faultpoints import OPERATIONS, copied, count
+from tests.faults.faultpoints import AT_LENGTH, OPERATIONS, copied, count
 from tests.faults.pki import Folder
 from tests.faults.tracing import Server
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "operation", [*OPERATIONS, *(pytest.param(each, marks=pytest.mark.slow) for each in AT_LENGTH)]
+)
 def test_a_death_at_any_system_call_loses_nothing(
     server: Server, prepared: Folder, tmp_path: Path, operation: str
 ) -> None:

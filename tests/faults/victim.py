@@ -25,7 +25,7 @@ from uuid import uuid4
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.faults.pki import AT_ONCE, LEAVES, ROOT, leaf, manager_of
+from tests.faults.pki import AT_ONCE, LEAVES, REQUESTS, ROOT, SUB, csr, leaf, manager_of
 from tiny_ca import CertLifecycleManager, Event
 from tiny_ca.adapters.outbound.crypto import backend, factory
 from tiny_ca.adapters.outbound.crypto.crl import sign_crl
@@ -33,6 +33,8 @@ from tiny_ca.adapters.outbound.crypto.signing import sign_certificate
 from tiny_ca.domain.errors import TinyCAError
 
 Reply = dict[str, Any]
+
+_CSRS = [csr(name) for name in REQUESTS]
 
 
 def receive() -> Any:
@@ -112,6 +114,23 @@ def rotate(manager: CertLifecycleManager, request: Reply) -> Reply:
     return {"serial": certificate.serial_number}
 
 
+def renew(manager: CertLifecycleManager, request: Reply) -> Reply:
+    return {"serial": manager.renew_certificate(request["old"]).serial_number}
+
+
+def request(manager: CertLifecycleManager, request: Reply) -> Reply:
+    return {"serial": manager.sign_csr(_CSRS[0], "client").serial_number}
+
+
+def requests(manager: CertLifecycleManager, request: Reply) -> Reply:
+    return {"serials": [one.serial_number for one in manager.sign_many_csrs(_CSRS, "client")]}
+
+
+def intermediate(manager: CertLifecycleManager, request: Reply) -> Reply:
+    certificate, _ = manager.issue_intermediate_ca(SUB)
+    return {"serial": certificate.serial_number}
+
+
 def revoke(manager: CertLifecycleManager, request: Reply) -> Reply:
     return {"is_revoked": manager.revoke_certificate(request["old"])}
 
@@ -135,7 +154,20 @@ def deliver(manager: CertLifecycleManager, request: Reply) -> Reply:
 
 OPERATIONS = {
     run.__name__: run
-    for run in (bootstrap, issue, overwrite, supersede, rotate, revoke, crl, deliver)
+    for run in (
+        bootstrap,
+        issue,
+        overwrite,
+        supersede,
+        rotate,
+        renew,
+        request,
+        requests,
+        intermediate,
+        revoke,
+        crl,
+        deliver,
+    )
 }
 
 
