@@ -224,6 +224,7 @@ class Everything:
         self.clock.advance(timedelta(hours=23))
         assert ca.publish_due()
         ca.crl_stamps()
+        ca.published()
         issuer_id = ca.factory.issuer_id
         ca.published_crl(issuer_id)
         ca.issuer_certificate(issuer_id)

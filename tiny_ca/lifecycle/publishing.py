@@ -79,7 +79,9 @@ class Publishing(Face):
             self._log_crl(one)
         if responder is not None:
             count = presign_due(services, issuer, responder, digests)
-            self._logger.info("Signed %d OCSP responses", count, extra=fields("ocsp_presigned"))
+            self._logger.info(
+                "Signed %d OCSP responses", count, extra=fields("ocsp_presigned", count=count)
+            )
         return published
 
     def crl_stamps(self) -> dict[str, CRLStamp | None]:
