@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from tests.integration.fuzzing import Mutator, frames, frames_of
+from tests.integration.fuzzing import Mutator, frames, frames_of, rebuilt
 from tests.integration.test_csr import csr
 from tiny_ca import (
     CAConfig,
@@ -34,7 +35,7 @@ from tiny_ca import (
 from tiny_ca.adapters.outbound.crypto import CryptographyBackend
 from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain import der
-from tiny_ca.domain.errors import ErrorLoadCert
+from tiny_ca.domain.errors import ErrorLoadCert, ValidationCertError
 from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.plan import PublicationURLs
 
@@ -293,3 +294,24 @@ def test_a_ca_with_a_serial_number_that_no_row_can_have(fuzz: Fuzz, serial_numbe
         with pytest.raises(ErrorLoadCert, match="20 octets"):
             fuzz.ca.import_ca(ca)
         assert fuzz.registry.get_by_serial(serial_number) is None
+
+
+@pytest.mark.parametrize("entry", [b"", b"\x02\x05\x01", b"\x02"], ids=bytes.hex)
+def test_a_crl_with_an_entry_that_is_none(fuzz: Fuzz, entry: bytes) -> None:
+    """Found by fuzzing: at the end of the entries, an `IndexError`."""
+    crl = fuzz.crls[0]
+    [revoked] = x509.load_der_x509_crl(crl)
+    number = der.integer(revoked.serial_number)
+    begin, stop = next(
+        (begin, stop)
+        for begin, content, stop in frames(crl)
+        if crl[begin] == der.SEQUENCE and crl[content:stop].startswith(number)
+    )
+    changed = rebuilt(crl, {(begin, stop): der.tlv(der.SEQUENCE, entry)})
+    (_, content, _), *_ = frames(changed)
+    to_be_signed, algorithm, _ = frames_of(changed, content, len(changed))
+    tbs = changed[to_be_signed[0] : to_be_signed[2]]
+    signature = der.bit_string(fuzz.key.sign(tbs, ec.ECDSA(SHA256())))
+    signed = der.sequence(tbs, changed[algorithm[0] : algorithm[2]], signature)
+    with pytest.raises(ValidationCertError):
+        CRLIndex(signed, fuzz.root)

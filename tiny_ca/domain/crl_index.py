@@ -53,7 +53,12 @@ class EntryIndex:
 
 def _serial_at(data: bytes | memoryview, at: int) -> bytes | memoryview:
     """Give the octets of the serial number of the entry at a place."""
-    # SEQUENCE and INTEGER of less than 128 octets, as nearly all are.
-    if data[at + 1] < 0x80 and data[at + 2] == INTEGER and data[at + 3] < 0x80:
+    # SEQUENCE and INTEGER of less than 128 octets, as nearly all are, the one in the other.
+    if (
+        at + 4 <= len(data)
+        and data[at + 1] < 0x80
+        and data[at + 2] == INTEGER
+        and 0 < data[at + 3] <= data[at + 1] - 2
+    ):
         return data[at + 4 : at + 4 + data[at + 3]]
     return Reader(data, at).sequence().content(INTEGER)
