@@ -109,6 +109,7 @@ class DeletionContract:
         assert caught.value.until is None
         assert registry.delete(2, end) is True
         assert registry.delete(certificate.serial_number, end) is True
+        assert registry.issuer_certificates(ca.issuer_id) == []
 
     def test_a_deleted_rows_folder_is_on_record(self, registry: Registry, ca: SampleCA) -> None:
         """From the same moment on, and until it is said to be gone."""

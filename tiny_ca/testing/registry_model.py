@@ -287,7 +287,9 @@ class RegistryModel:
         self._close(found)
         self._claimants.discard(found)
         self._said.pop(found, None)
-        self._rows[found] = replace(self._rows[found], serial_number=-found, issuer_id="")
+        self._rows[found] = replace(
+            self._rows[found], serial_number=-found, issuer_id="", certificate_pem=None
+        )
         return True
 
     def page(self, wanted: CertificateFilter, at: datetime) -> list[CertificateRecord]:

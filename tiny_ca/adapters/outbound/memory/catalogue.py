@@ -30,6 +30,7 @@ class MemoryCatalogue(MemoryCRLs, ABC):
     """Its methods, over rows that the registry has."""
 
     _retry_keys: dict[str, tuple[str, int]]
+    _issuer_rows: dict[str, list[tuple[str, int]]]
     _deleted: list[Location]
     _responses: dict[tuple[str, int], dict[str, KeptResponse]]
 
@@ -145,6 +146,9 @@ class MemoryCatalogue(MemoryCRLs, ABC):
             key = row.issuer_id, serial_number
             self._give_up_claim(row)
             self._retry_keys = {name: of for name, of in self._retry_keys.items() if of != key}
+            for keys in self._issuer_rows.values():
+                if key in keys:
+                    keys.remove(key)
             del self._rows[key]
             self._forget_revocation(row)
             self._responses.pop(key, None)
