@@ -63,8 +63,10 @@ def sub_config(common_name: str = "Sub CA", **fields: object) -> CAConfig:
 
 
 def below(ca: CertLifecycleManager, *configs: CAConfig) -> CertLifecycleManager:
-    for config in configs:
-        ca.issue_intermediate_ca(config)
+    for depth, config in enumerate(configs):
+        # Each ends before the one above, which a second may pass after.
+        days = config.days_valid - depth
+        ca.issue_intermediate_ca(config.model_copy(update={"days_valid": days}))
         ca = ca.under(config.common_name)
     return ca
 

@@ -60,16 +60,16 @@ def test_each_is_signed_and_stored(tmp_path: Path, db_url: str) -> None:
 
 def test_two_transactions_write(tmp_path: Path) -> None:
     registry = SyncDBHandler(f"sqlite:///{tmp_path / 'r.db'}")
+    registry.close()
+    run: list[str] = []
+    event.listen(
+        registry._db.engine, "connect", lambda driver, _: driver.set_trace_callback(run.append)
+    )
     with CertLifecycleManager(NoStorage(), db_handler=registry) as ca:
         ca.create_self_signed_ca(ROOT)
-        begun: list[str] = []
-        event.listen(
-            registry._db.engine,
-            "before_cursor_execute",
-            lambda *about: begun.append(about[2]) if "BEGIN IMMEDIATE" in about[2] else None,
-        )
+        run.clear()
         assert len(ca.sign_many_csrs(requests(*(f"n{n}.internal" for n in range(20))))) == 20
-        assert len(begun) == 2
+        assert run.count("BEGIN IMMEDIATE") == 2
 
 
 @pytest.mark.parametrize("names", [("b", "taken"), ("b", "c", "b")], ids=["taken", "twice"])

@@ -26,6 +26,11 @@ ARGUMENTS = {
     errors.ProfileViolation: ("server", ["a name is missing"]),
     errors.LintFailed: ("nginx", [LintFinding(LintSeverity.ERROR, "pkix.a", "b")]),
     errors.AmbiguousSerialNumber: (7,),
+    errors.AnotherIssuer: (7, "CN=Another CA"),
+    errors.HistoryError: ("index.txt:3", "it has no date"),
+    errors.DamagedHistory: ("index.txt:3", "it has no date"),
+    errors.ForeignCertificate: ("01.pem", "another CA issued it"),
+    errors.SerialNumberConflict: ("01.pem", "another certificate has its serial number"),
 }
 CLASSES = [
     found
