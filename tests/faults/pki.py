@@ -1,5 +1,6 @@
 """A CA in a folder, and what has to be true of it whatever happened there."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -71,7 +72,11 @@ class Folder:
         return self.base / ".staging"
 
     def copy(self, to: Path) -> "Folder":
-        return Folder(Path(shutil.copytree(self.path, to)))
+        """Give a copy as young as if it was made just now: recovery leaves young files alone."""
+        made = Path(shutil.copytree(self.path, to))
+        for path in made.rglob("*"):
+            os.utime(path)
+        return Folder(made)
 
     def manager(self) -> CertLifecycleManager:
         return manager_of(self.path)
