@@ -36,6 +36,11 @@ class TestIntermediate:
 
 
 class TestAnOfflineRoot:
+    def test_no_key_is_made_for_a_request_that_can_not_be_written(self, pki: Path) -> None:
+        refused = tiny_ca("ca", "request", "Issuing", "-o", "nowhere/issuing.csr", "-C", "online")
+        assert refused.code == 2
+        assert not Path("online").exists()
+
     def test_request_sign_import(self, pki: Path) -> None:
         made = tiny_ca("ca", "request", "Issuing", "-o", "issuing.csr", "-C", "online")
         assert made.code == 0, made.err

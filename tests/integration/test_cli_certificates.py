@@ -39,6 +39,12 @@ class TestSign:
         assert (told["names"], told["live"]) == (["a.test"], {})
         assert tiny_ca("verify", "a.pem", "--host", "a.test").code == 0
 
+    def test_what_can_not_be_written_is_not_signed(self, pki: Path) -> None:
+        Path("a.csr").write_bytes(csr_of("a.test"))
+        for out in ("nowhere/a.pem", "."):
+            assert tiny_ca("sign", "a.csr", "-o", out).code == 2
+        assert len(tiny_ca("list", "--status", "valid", "--json").json) == 1
+
     def test_a_dry_run_signs_nothing(self, pki: Path) -> None:
         Path("a.csr").write_bytes(csr_of("a.test"))
         told = tiny_ca("sign", "a.csr", "-o", "a.pem", "--dry-run", "--json").json

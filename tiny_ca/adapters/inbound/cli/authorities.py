@@ -14,7 +14,7 @@ from tiny_ca.adapters.inbound.cli.opening import Opened, making, opened, setting
 from tiny_ca.adapters.inbound.cli.options import CHANGE, COMMON, Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.passphrases import password_of
-from tiny_ca.adapters.inbound.cli.reading import certificates_in, content_of
+from tiny_ca.adapters.inbound.cli.reading import certificates_in, check_writable, content_of
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.adapters.outbound.crypto import CryptographyBundles
 from tiny_ca.application.constraints import NameConstraintsConfig
@@ -121,6 +121,7 @@ def request(
 
         tiny-ca ca request Issuing -o issuing.csr
     """
+    check_writable(out)
     config = CAConfig(
         common_name=name, key_algorithm=key, organization=organization, country=country
     )

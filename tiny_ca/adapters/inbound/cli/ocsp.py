@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from tiny_ca.adapters.inbound.cli.opening import opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, COMMON, Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output, working
-from tiny_ca.adapters.inbound.cli.reading import content_of
+from tiny_ca.adapters.inbound.cli.reading import check_writable, content_of
 from tiny_ca.adapters.inbound.cli.rehearsed import Rehearsed
 from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.errors import InvalidRequest
@@ -47,6 +47,8 @@ def answer(
     data = content_of(request)
     if out is None and sys.stdout.isatty():
         raise InvalidRequest("The answer is no text: say -o FILE.")
+    if out is not None:
+        check_writable(out)
     with opened(common) as ca:
         if common.dry_run:
             raise Rehearsed("answer the request")

@@ -1,16 +1,26 @@
 """Files and streams that people name on the command line."""
 
+import os
 import sys
 from pathlib import Path
 
 from cryptography import x509
 
-from tiny_ca.domain.errors import ErrorLoadCert, NotExistCertFile
+from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, NotExistCertFile
 
-__all__ = ["certificates_in", "content_of", "crls_in", "is_file"]
+__all__ = ["certificates_in", "check_writable", "content_of", "crls_in", "is_file"]
 
 _AT_MOST = 1 << 26
 """Octets that are read of a file, 64 MiB: CRLs are long."""
+
+
+def check_writable(path: Path) -> None:
+    """Refuse, before anything is changed, a file that can't be written afterwards.
+
+    Raises `InvalidRequest`.
+    """
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise InvalidRequest(f"{path} can't be written: name a file in a folder that is there.")
 
 
 def content_of(name: str) -> bytes:

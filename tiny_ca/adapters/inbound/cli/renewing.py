@@ -14,7 +14,7 @@ from tiny_ca.adapters.inbound.cli.live import check_live, told_of
 from tiny_ca.adapters.inbound.cli.opening import opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, working
-from tiny_ca.adapters.inbound.cli.reading import content_of
+from tiny_ca.adapters.inbound.cli.reading import check_writable, content_of
 from tiny_ca.adapters.inbound.cli.serials import meant
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.domain.errors import InvalidRequest
@@ -62,6 +62,8 @@ def sign(
         tiny-ca sign - -p device < request.csr
     """
     data = content_of(request)
+    if out is not None:
+        check_writable(out)
     with opened(common, signs=True) as ca:
         certificate = ca.manager.sign_csr(
             data, profile, common_name=name, days_valid=days, is_overwrite=replace
