@@ -19,8 +19,11 @@ PATIENCE = 120
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def command(name: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, arguments)]
+def command(name: str, *arguments: object, tolerating: tuple[str, ...] = ()) -> list[str]:
+    """Run an example so that a warning is an error, but for the categories *tolerating*."""
+    filters = ["error", *(f"ignore::{category}" for category in tolerating)]
+    options = [option for each in filters for option in ("-W", each)]
+    return [sys.executable, *options, str(EXAMPLES / name), *map(str, arguments)]
 
 
 def output_of(name: str, *arguments: object, cwd: Path, env: Mapping[str, str] = {}) -> str:
@@ -41,13 +44,18 @@ def output_of(name: str, *arguments: object, cwd: Path, env: Mapping[str, str] =
 
 @contextmanager
 def started(
-    name: str, *arguments: object, ports: tuple[int, ...], cwd: Path, env: Mapping[str, str] = {}
+    name: str,
+    *arguments: object,
+    ports: tuple[int, ...],
+    cwd: Path,
+    env: Mapping[str, str] = {},
+    tolerating: tuple[str, ...] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start an example that serves, wait until its *ports* are open, and stop it by Ctrl-C."""
     log = cwd / f"{name}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command(name, *arguments),
+            command(name, *arguments, tolerating=tolerating),
             cwd=cwd,
             env={**environ, **env},
             stdout=out,

