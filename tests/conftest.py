@@ -1,13 +1,21 @@
 """Fixtures that every folder of tests shares."""
 
+import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support import REQUIRE_ALL, PostgreSQL, need
+from tests.support import REQUIRE_ALL, PostgreSQL, in_memory, need
 from tiny_ca import CAConfig, CertLifecycleManager, LocalStorage, SyncDBHandler
+
+# Half of a test's time is a disk's, which syncs each file and each commit; whether they are
+# synced, and in which order, is what the fault tests see.  Before anybody asks for a folder.
+if "TMPDIR" not in os.environ and (folder := in_memory()) is not None:
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,15 +1,17 @@
 """What tests need from the machine: programs, or a reason to skip."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from tempfile import gettempdir
 from typing import NoReturn, Self
 
 import pytest
@@ -61,11 +63,24 @@ def run(*command: str | Path, **options: object) -> subprocess.CompletedProcess[
     )
 
 
+def in_memory() -> Path | None:
+    """Give a folder in memory, if there is one for two gigabytes and for programs."""
+    folder = Path("/dev/shm")
+    if not os.access(folder, os.W_OK) or shutil.disk_usage(folder).free < 2 << 30:
+        return None
+    return None if os.statvfs(folder).f_flag & os.ST_NOEXEC else folder
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Give a port for a server that is about to start.
+
+    None that the kernel hands out by itself: a connection of somebody's could take it meanwhile.
+    """
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
@@ -83,8 +98,9 @@ class PostgreSQL:
         # PostgreSQL refuses to run as root.
         user = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
         if user:
+            shared_by_all = Path(gettempdir())
             for parent in (folder, *folder.parents):
-                if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
+                if parent.is_relative_to(shared_by_all) and parent != shared_by_all:
                     parent.chmod(0o755)
             shutil.chown(folder, **user)
         initdb = run(

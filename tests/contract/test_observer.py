@@ -110,3 +110,11 @@ def test_a_faulty_gauge_is_found(faulty: type[ListObserver]) -> None:
     with pytest.raises((AssertionError, KeyError)):
         for issuer_ids in (["one"], ["one", "two"]):
             TestListObserver().test_what_ends_when(faulty(), issuer_ids)
+
+
+def test_a_suite_that_reads_nothing_is_refused() -> None:
+    class Unread(ObserverContract):
+        pass
+
+    with pytest.raises(TypeError, match="seen"):
+        Unread()

@@ -57,7 +57,7 @@ class Load:
 
     def wait_for_more(self) -> None:
         """Wait until issuing works: nobody but the manager itself reconnects."""
-        wanted, end = len(self.acknowledged) + 10, monotonic() + 30
+        wanted, end = len(self.acknowledged) + 10, monotonic() + 120
         while len(self.acknowledged) < wanted:
             assert monotonic() < end, f"it does not reconnect: {self.untyped[:1]}"
             sleep(0.005)

@@ -373,7 +373,7 @@ async def test_a_loop_that_ends_mid_issue_hangs_nothing(
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=120,
             check=False,
         )
     )

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S101
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,12 +36,12 @@ class Seen:
     serial numbers in hex."""
 
 
-class ObserverContract:
+class ObserverContract(ABC):
     """Proves an observer: subclass it, and provide a fixture *observer* and `seen`."""
 
+    @abstractmethod
     def seen(self, observer: Observer) -> Seen | None:
         """Read what *observer* has kept; `None`: it keeps nothing."""
-        raise NotImplementedError
 
     def test_is_an_observer(self, observer: Observer) -> None:
         """It has every method of the port."""
