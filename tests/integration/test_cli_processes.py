@@ -41,6 +41,36 @@ def test_beginning_draws_in_nothing_heavy(code: str, tmp_path: Path) -> None:
     assert not set(HEAVY) & set(done.stdout.splitlines())
 
 
+ALL_HELP = """
+import io, sys
+from contextlib import redirect_stdout
+from tests.command_line import command_paths
+from tiny_ca.adapters.inbound.cli import main
+
+paths = list(command_paths())
+assert len(paths) > 30
+for path in [*paths, *{(first,) for first, *_ in paths}]:
+    with redirect_stdout(io.StringIO()) as said:
+        assert main([*path, "--help"]) == 0
+    assert "Usage: tiny-ca " + " ".join(path) in said.getvalue(), said.getvalue()
+    drawn_in = {"cryptography", "pydantic", "sqlalchemy"} & set(sys.modules)
+    assert not drawn_in, (path, drawn_in)
+"""
+
+
+def test_the_help_of_a_command_draws_in_nothing_that_the_command_needs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ALL_HELP],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_reader_that_goes_early_is_no_error(pki: Path) -> None:
     for number in range(3):
         tiny_ca("issue", f"n{number}.test")

@@ -3,9 +3,7 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import Literal
 
 from cryptography import x509
 
@@ -13,22 +11,12 @@ from tiny_ca.adapters.outbound.storage import PEM, write_live
 from tiny_ca.adapters.outbound.tls import load_identity
 from tiny_ca.application.export import name_of
 from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.live import LiveLayout, LiveLayoutName
 from tiny_ca.domain.names import file_name_of
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import is_self_issued
 
 __all__ = ["IssuedCertificate", "LiveLayout", "LiveLayoutName"]
-
-LiveLayoutName = Literal["certbot", "kubernetes"]
-
-
-class LiveLayout(StrEnum):
-    """What the files of a certificate are called."""
-
-    CERTBOT = "certbot"
-    """`cert.pem`, `chain.pem`, `fullchain.pem`, `privkey.pem`."""
-    KUBERNETES = "kubernetes"
-    """`tls.crt` (with the intermediates), `tls.key`, `ca.crt` (the root)."""
 
 
 @dataclass(frozen=True, slots=True)

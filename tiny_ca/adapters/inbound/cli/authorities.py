@@ -1,10 +1,8 @@
 """`tiny-ca ca`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cyclopts import App, Parameter
 
 from tiny_ca.adapters.inbound.cli.histories import import_history
@@ -16,10 +14,12 @@ from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.passphrases import password_of
 from tiny_ca.adapters.inbound.cli.reading import certificates_in, check_writable, content_of
 from tiny_ca.adapters.inbound.cli.serials import hex_of
-from tiny_ca.adapters.outbound.crypto import CryptographyBundles
-from tiny_ca.application.constraints import NameConstraintsConfig
-from tiny_ca.application.requests import CAConfig
 from tiny_ca.domain.keys import KeyAlgorithmName
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from tiny_ca.application.constraints import NameConstraintsConfig
 
 __all__ = ["app"]
 
@@ -86,6 +86,8 @@ def intermediate(
 
         tiny-ca ca intermediate Services --permit-dns corp.internal
     """
+    from tiny_ca.application.requests import CAConfig
+
     config = CAConfig(
         common_name=name,
         days_valid=days,
@@ -121,6 +123,10 @@ def request(
 
         tiny-ca ca request Issuing -o issuing.csr
     """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from tiny_ca.application.requests import CAConfig
+
     check_writable(out)
     config = CAConfig(
         common_name=name, key_algorithm=key, organization=organization, country=country
@@ -168,6 +174,8 @@ def import_ca(
         tiny-ca ca import issuing.pem --chain root.pem
         tiny-ca ca import old-ca.p12 --ask-password
     """
+    from tiny_ca.adapters.outbound.crypto import CryptographyBundles
+
     above = [each for name in chain for each in certificates_in(name)]
     password = password_of(password_file, is_asked=ask_password)
     bundle = CryptographyBundles().read(content_of(file), password)
@@ -205,7 +213,7 @@ def rollover(
     _tell("Rolled over to the CA", told, Output(common))
 
 
-def _told(ca: Opened, certificate: x509.Certificate) -> dict[str, Any]:
+def _told(ca: Opened, certificate: "x509.Certificate") -> dict[str, Any]:
     record = ca.manager.find_certificate(certificate.serial_number)
     files = {} if record is None else ca.files_of(record)
     return {
@@ -230,7 +238,9 @@ def _tell(what: str, told: dict[str, Any], out: Output) -> None:
     )
 
 
-def _constraints(dns: tuple[str, ...], ip: tuple[str, ...]) -> NameConstraintsConfig | None:
+def _constraints(dns: tuple[str, ...], ip: tuple[str, ...]) -> "NameConstraintsConfig | None":
+    from tiny_ca.application.constraints import NameConstraintsConfig
+
     if not dns and not ip:
         return None
     return NameConstraintsConfig.model_validate({"permitted_dns": dns, "permitted_ip": ip})

@@ -10,7 +10,6 @@ from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.reading import crls_in
 from tiny_ca.adapters.inbound.cli.serials import hex_of
-from tiny_ca.adapters.outbound.archive import TarArchives
 from tiny_ca.domain.backup import BackupManifest, RestoreReport
 from tiny_ca.domain.errors import FileAlreadyExists, NotEmpty, NotExistCertFile
 
@@ -79,6 +78,8 @@ def restore(
         settings = settings.model_copy(update={"base_folder": target})
     out = Output(common)
     if common.dry_run:
+        from tiny_ca.adapters.outbound.archive import TarArchives
+
         _check_empty(settings.base_folder)
         with TarArchives().open(file):
             pass

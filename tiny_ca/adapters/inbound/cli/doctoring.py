@@ -1,6 +1,6 @@
 """`tiny-ca doctor`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -11,7 +11,9 @@ from tiny_ca.adapters.inbound.cli.output import Output, working
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.domain.errors import CertNotFound
 from tiny_ca.domain.examination import Examination, Finding
-from tiny_ca.lifecycle import CertLifecycleManager
+
+if TYPE_CHECKING:
+    from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["doctor"]
 
@@ -41,7 +43,7 @@ def doctor(
     return ExitCode.DONE if examination.is_sound else ExitCode.NOT_VALID
 
 
-def _stand(manager: CertLifecycleManager, which: str | None) -> None:
+def _stand(manager: "CertLifecycleManager", which: str | None) -> None:
     """Open the CA that is meant; of several, none has to be: each is looked at."""
     try:
         manager.open_ca(which)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -12,12 +12,12 @@ from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, working
 from tiny_ca.adapters.inbound.cli.passphrases import password_of
 from tiny_ca.adapters.inbound.cli.serials import hex_of
-from tiny_ca.adapters.outbound.history import EasyRSAFolder, OldRegistry, OpenSSLFolder
-from tiny_ca.adapters.outbound.memory import MemoryRegistry, MemoryStorage
-from tiny_ca.application.import_history import HistoryImport
 from tiny_ca.domain.errors import InvalidRequest, NotExistCertFile
-from tiny_ca.lifecycle import CertLifecycleManager
-from tiny_ca.ports.history import HistorySource
+
+if TYPE_CHECKING:
+    from tiny_ca.application.import_history import HistoryImport
+    from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.ports.history import HistorySource
 
 __all__ = ["import_history"]
 
@@ -68,8 +68,11 @@ def import_history(
 
 
 @contextmanager
-def _manager(common: Change) -> Iterator[CertLifecycleManager]:
+def _manager(common: Change) -> Iterator["CertLifecycleManager"]:
     """Open the CA; a dry run where there is no registry is held against an empty one."""
+    from tiny_ca.adapters.outbound.memory import MemoryRegistry, MemoryStorage
+    from tiny_ca.lifecycle import CertLifecycleManager
+
     settings = settings_for_new(common)
     is_there = settings.db_url is not None or (settings.base_folder / "registry.db").is_file()
     if common.dry_run and not is_there:
@@ -86,7 +89,9 @@ def _source(
     password: bytes | None,
     *,
     with_key: bool,
-) -> HistorySource:
+) -> "HistorySource":
+    from tiny_ca.adapters.outbound.history import EasyRSAFolder, OldRegistry, OpenSSLFolder
+
     if not place.exists():
         raise NotExistCertFile(place)
     chosen = kind or _looks_like(place)
@@ -113,7 +118,7 @@ def _looks_like(place: Path) -> _Kind:
     )
 
 
-def _tell(report: HistoryImport, out: Output) -> None:
+def _tell(report: "HistoryImport", out: Output) -> None:
     told: dict[str, Any] = {
         "dry_run": report.is_dry_run,
         "authorities": [

@@ -3,7 +3,7 @@
 import re
 import socket
 import ssl
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 from cyclopts import Parameter
@@ -13,10 +13,11 @@ from tiny_ca.adapters.inbound.cli.options import COMMON, Common
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.reading import content_of, is_file
 from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
-from tiny_ca.adapters.outbound.crypto import CryptographyInspector
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.plan import ExtendedKeyUsage
-from tiny_ca.ports.inspector import CertificateDetails
+
+if TYPE_CHECKING:
+    from tiny_ca.ports.inspector import CertificateDetails
 
 __all__ = ["inspect"]
 
@@ -50,6 +51,8 @@ def inspect(
         tiny-ca inspect certificate.pem
         tiny-ca inspect example.org:443
     """
+    from tiny_ca.adapters.outbound.crypto import CryptographyInspector
+
     details = CryptographyInspector().inspect(_certificate(what, common))
     told = details.model_dump(exclude={"serial_number", "serial_hex"})
     told = {"serial": hex_of(details.serial_number), **told}
@@ -98,7 +101,7 @@ def _shown_by(host: str, port: int) -> bytes:
     return shown
 
 
-def _tell(details: CertificateDetails, told: dict[str, Any], out: Output) -> None:
+def _tell(details: "CertificateDetails", told: dict[str, Any], out: Output) -> None:
     names = [*details.san_dns, *details.san_ip, *details.san_email, *details.san_uri]
     size = "" if details.public_key_size is None else f" {details.public_key_size}"
     out.line(details.subject or "(empty subject)", "bold")

@@ -2,46 +2,52 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-
-from tiny_ca.application.constraints import NameConstraintsConfig
-from tiny_ca.application.requests import CAConfig
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithmName
 from tiny_ca.domain.names import SUBJECT_ATTRIBUTES
-from tiny_ca.ports.issuer import Issuer
 
 if TYPE_CHECKING:
+    from cryptography import x509
+
+    from tiny_ca.application.constraints import NameConstraintsConfig
+    from tiny_ca.application.requests import CAConfig
     from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.ports.issuer import Issuer
 
 __all__ = ["config_like", "issuer_of", "subject_of"]
 
 _FIELDS = {
-    x509.DNSName: "dns",
-    x509.IPAddress: "ip",
-    x509.RFC822Name: "email",
-    x509.UniformResourceIdentifier: "uri",
+    "DNSName": "dns",
+    "IPAddress": "ip",
+    "RFC822Name": "email",
+    "UniformResourceIdentifier": "uri",
 }
 
 
-def issuer_of(manager: "CertLifecycleManager") -> Issuer:
+def issuer_of(manager: "CertLifecycleManager") -> "Issuer":
     """Give the CA that a manager stands under.  Raises `CertNotFound` if it is none."""
     if manager.factory is None:
         raise CertNotFound("Say which CA with --ca.")
     return manager.factory
 
 
-def subject_of(certificate: x509.Certificate) -> dict[str, str]:
+def subject_of(certificate: "x509.Certificate") -> dict[str, str]:
     """Give the subject's attributes by the names that requests have for them."""
     written = {each.oid.dotted_string: str(each.value) for each in certificate.subject}
     return {name: written[oid] for name, oid in SUBJECT_ATTRIBUTES if oid in written}
 
 
-def config_like(certificate: x509.Certificate, key: KeyAlgorithmName, days: int | None) -> CAConfig:
+def config_like(
+    certificate: "x509.Certificate", key: KeyAlgorithmName, days: int | None
+) -> "CAConfig":
     """Ask for a CA that is limited as this one is; without *days* it lives as long.
 
     Raises `InvalidRequest` for limits that the command line has no words for.
     """
+    from cryptography import x509
+
+    from tiny_ca.application.requests import CAConfig
+
     basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     subject = {name: value for name, value in subject_of(certificate).items() if name != "email"}
     period = certificate.not_valid_after_utc - certificate.not_valid_before_utc
@@ -54,7 +60,11 @@ def config_like(certificate: x509.Certificate, key: KeyAlgorithmName, days: int 
     return CAConfig.model_validate({**subject, **said})
 
 
-def _constraints_of(certificate: x509.Certificate) -> NameConstraintsConfig | None:
+def _constraints_of(certificate: "x509.Certificate") -> "NameConstraintsConfig | None":
+    from cryptography import x509
+
+    from tiny_ca.application.constraints import NameConstraintsConfig
+
     try:
         limits = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
@@ -65,7 +75,7 @@ def _constraints_of(certificate: x509.Certificate) -> NameConstraintsConfig | No
         ("excluded", limits.excluded_subtrees),
     ):
         for each in subtrees or ():
-            form = _FIELDS.get(type(each))
+            form = _FIELDS.get(type(each).__name__)
             if form is None:
                 raise InvalidRequest(
                     "This CA is limited by directory names: roll it over in Python."

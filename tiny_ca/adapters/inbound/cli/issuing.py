@@ -1,6 +1,6 @@
 """`tiny-ca issue`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -10,9 +10,11 @@ from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.usage import next_steps
-from tiny_ca.application.preview import Preview
-from tiny_ca.application.requests import ClientConfig
 from tiny_ca.domain.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from tiny_ca.application.preview import Preview
+    from tiny_ca.application.requests import ClientConfig
 
 __all__ = ["issue", "issue_for", "tell_issued", "tell_preview"]
 
@@ -52,7 +54,7 @@ def issue(
         tell_issued(told, out)
 
 
-def issue_for(ca: Opened, config: ClientConfig, *, replace: bool = False) -> dict[str, Any]:
+def issue_for(ca: Opened, config: "ClientConfig", *, replace: bool = False) -> dict[str, Any]:
     """Issue a certificate and give what is told of it."""
     check_live(ca, config.common_name)
     with working(f"Issuing {config.common_name}"):
@@ -84,7 +86,7 @@ def tell_issued(told: dict[str, Any], out: Output, what: str = "Issued") -> None
         out.lines(steps)
 
 
-def tell_preview(preview: Preview, out: Output, *, may_replace: bool = False) -> None:
+def tell_preview(preview: "Preview", out: Output, *, may_replace: bool = False) -> None:
     """Tell what would be issued.  Raises `InvalidRequest` if something is in its way."""
     plan, problems = preview.plan, preview.problems
     if may_replace and plan is not None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.errors import ExitCode
@@ -25,9 +24,12 @@ from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, TinyCAError
 from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.live import LiveLayoutName
 from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.domain.renewal import is_due
-from tiny_ca.lifecycle import CertLifecycleManager, LiveLayoutName
+
+if TYPE_CHECKING:
+    from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["Keeper", "keep", "needs_renewal"]
 
@@ -77,6 +79,8 @@ def needs_renewal(
 
 
 def _validity_in(path: Path) -> Validity:
+    from cryptography import x509
+
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except ValueError as error:
@@ -88,7 +92,7 @@ def _validity_in(path: Path) -> Validity:
 class Keeper:
     """Renews what is due, and lets others know."""
 
-    manager: CertLifecycleManager
+    manager: "CertLifecycleManager"
     name: str
     """Common name; `*` in it stands for any characters."""
     within: timedelta | None = None
@@ -127,6 +131,8 @@ class Keeper:
 
     def _not_live(self) -> Iterator[tuple[str, int]]:
         """Give names and serial numbers of active certificates whose live files are older."""
+        from cryptography import x509
+
         wanted, now = CertificateFilter(common_name=self.name), datetime.now(UTC)
         links = [] if self.live is None else sorted((self.live / "live").glob("[!.]*"))
         for link in links:

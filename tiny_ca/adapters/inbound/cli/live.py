@@ -1,14 +1,15 @@
 """What is told of a certificate that was issued, and its files under a name that stays."""
 
 from pathlib import Path
-from typing import Any
-
-from cryptography import x509
+from typing import TYPE_CHECKING, Any
 
 from tiny_ca.adapters.inbound.cli.opening import Opened
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.domain.errors import StorageError
 from tiny_ca.domain.names import file_name_of
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["check_live", "told_of"]
 
@@ -22,7 +23,7 @@ def check_live(ca: Opened, common_name: str) -> None:
         raise StorageError(f"{link} is no link of tiny-ca's: move it away.")
 
 
-def told_of(ca: Opened, certificate: x509.Certificate) -> dict[str, Any]:
+def told_of(ca: Opened, certificate: "x509.Certificate") -> dict[str, Any]:
     """Have live/ lead to a certificate's files, and give what is told of it."""
     manager = ca.manager
     details = manager.inspect_certificate(certificate)

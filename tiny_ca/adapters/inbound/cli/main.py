@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given in ([], ["--help"], ["-h"]):
         return _print(overview())
     if given == ["--version"]:
-        import tiny_ca  # noqa: PLC0415
+        import tiny_ca
 
         return _print(tiny_ca.__version__)
     return _run(_leading_options_last(given))
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def app() -> "App":
     """Give the app of all commands, none of which is imported yet."""
-    from cyclopts import App, Parameter  # noqa: PLC0415
+    from cyclopts import App, Parameter
 
     made = App(
         name="tiny-ca",
@@ -94,16 +94,16 @@ def _run(given: list[str]) -> int:
 
 
 def _tell(error: BaseException, *, as_json: bool) -> int:
-    from cyclopts import CycloptsError  # noqa: PLC0415
+    from cyclopts import CycloptsError
 
-    from tiny_ca.adapters.inbound.cli.errors import ExitCode, code_of, message_of  # noqa: PLC0415
+    from tiny_ca.adapters.inbound.cli.errors import ExitCode, code_of, message_of
 
     if isinstance(error, CycloptsError):
         code, message = ExitCode.WRONG_REQUEST, f"{error} See `tiny-ca --help`."
     else:
         code, message = code_of(error), message_of(error)
     if as_json:
-        import json  # noqa: PLC0415
+        import json
 
         kind = type(error).__name__
         message = json.dumps({"error": message, "kind": kind, "exit_code": int(code)})
@@ -116,7 +116,7 @@ def _tell(error: BaseException, *, as_json: bool) -> int:
 @contextmanager
 def _told_on_stderr(*, is_debug: bool) -> Iterator[None]:
     """Let warnings and the library's log go to stderr, a line each."""
-    import logging  # noqa: PLC0415
+    import logging
 
     handler = logging.StreamHandler()
     handler.setLevel(logging.DEBUG if is_debug else logging.WARNING)

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.issuers import issuer_of
@@ -15,11 +14,13 @@ from tiny_ca.adapters.inbound.cli.opening import Opened, making, settings_for_ne
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.serials import hex_of
-from tiny_ca.application.requests import CAConfig
 from tiny_ca.domain.errors import InvalidRequest, NotUniqueCertOwner
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.records import CertificateRecord
-from tiny_ca.settings import Settings
+
+if TYPE_CHECKING:
+    from tiny_ca.application.requests import CAConfig
+    from tiny_ca.settings import Settings
 
 __all__ = ["init"]
 
@@ -75,20 +76,24 @@ def init(
 
 
 def _told_again(ca: Opened, record: CertificateRecord) -> dict[str, Any]:
+    from cryptography import x509
+
     if record.certificate_pem is None:
         raise NotUniqueCertOwner(record.common_name)
     return told_of(ca, x509.load_pem_x509_certificate(record.certificate_pem.encode()))
 
 
 def _config(
-    settings: Settings,
+    settings: "Settings",
     common: Change,
     name: str | None,
     organization: str | None,
     country: str | None,
     key: KeyAlgorithmName | None,
     days: int | None,
-) -> CAConfig:
+) -> "CAConfig":
+    from tiny_ca.application.requests import CAConfig
+
     usual_name = f"{settings.base_folder.resolve().name} CA"
     # What the settings say; their own default, RSA, is for those who open a CA in code.
     chosen = settings.key_algorithm if "key_algorithm" in settings.model_fields_set else None
@@ -102,7 +107,7 @@ def _config(
     )
 
 
-def _made(ca: Opened, config: CAConfig, *, is_named: bool) -> dict[str, Any]:
+def _made(ca: Opened, config: "CAConfig", *, is_named: bool) -> dict[str, Any]:
     """Make the CA, or open the one that is there."""
     valid = ca.manager.list_certificates(status="valid", key_type="ca")
     names = {record.common_name for record in valid}
@@ -133,7 +138,7 @@ def _told(ca: Opened, *, is_new: bool) -> dict[str, Any]:
     }
 
 
-def _tell(told: dict[str, Any], settings: Settings, out: Output) -> None:
+def _tell(told: dict[str, Any], settings: "Settings", out: Output) -> None:
     what = "Made the CA" if told["made"] else "There is the CA"
     out.line(f"{what} {told['common_name']}, until {day(told['not_after'])}", "green")
     out.fields(

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from tiny_ca.application.guess import guessed
-from tiny_ca.application.requests import ClientConfig
-from tiny_ca.domain.built_in_profiles import all_profiles
 from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.names import GeneralNameKind
-from tiny_ca.domain.profiles import Profile
-from tiny_ca.settings import Settings
+
+if TYPE_CHECKING:
+    from tiny_ca.application.requests import ClientConfig
+    from tiny_ca.domain.profiles import Profile
+    from tiny_ca.settings import Settings
 
 __all__ = ["NOTHING_MORE", "Wanted", "config_of"]
 
@@ -47,12 +47,15 @@ NOTHING_MORE = Wanted()
 
 
 def config_of(
-    settings: Settings, names: Sequence[str], wanted: Wanted = NOTHING_MORE
-) -> ClientConfig:
+    settings: "Settings", names: Sequence[str], wanted: Wanted = NOTHING_MORE
+) -> "ClientConfig":
     """Give the request for *names*, the first of which is the common name.
 
     DNS names, addresses, mailboxes and URIs are told apart.  Raises `InvalidRequest`.
     """
+    from tiny_ca.application.requests import ClientConfig
+    from tiny_ca.domain.built_in_profiles import all_profiles
+
     if not names:
         raise InvalidRequest("Name what the certificate is for, such as localhost 127.0.0.1.")
     profile = all_profiles(settings.own_profiles).get(wanted.profile)
@@ -72,18 +75,20 @@ def config_of(
     return ClientConfig(common_name=names[0], profile=wanted.profile, **given)
 
 
-def _usual_key(profile: Profile | None) -> KeyAlgorithm | None:
+def _usual_key(profile: "Profile | None") -> KeyAlgorithm | None:
     is_allowed = profile is not None and _USUAL_KEY in profile.key_algorithms
     return _USUAL_KEY if is_allowed else None
 
 
 def _alternatives(
-    names: Sequence[str], profile: Profile | None
+    names: Sequence[str], profile: "Profile | None"
 ) -> Iterator[tuple[GeneralNameKind, str]]:
     """Give the alternative names: all, but for a common name that may be any text.
 
     A host that is the common name is one where the profile says that there has to be one.
     """
+    from tiny_ca.application.guess import guessed
+
     needs_host = (
         profile is not None and profile.is_san_required and GeneralNameKind.DNS in profile.san_kinds
     )

@@ -12,11 +12,11 @@ from tiny_ca.adapters.inbound.cli.passphrases import passphrase_of
 from tiny_ca.adapters.inbound.cli.rehearsed import Rehearsed, tell_rehearsed
 from tiny_ca.adapters.inbound.cli.serials import serial_number_of
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest
-from tiny_ca.domain.records import CertificateRecord
 
 # What opens a CA takes as long to import as all the rest, and is not needed for help.
 if TYPE_CHECKING:
     from tiny_ca.container import Container
+    from tiny_ca.domain.records import CertificateRecord
     from tiny_ca.lifecycle import CertLifecycleManager
     from tiny_ca.settings import Settings
 
@@ -31,7 +31,7 @@ class Opened(NamedTuple):
     manager: "CertLifecycleManager"
     settings: "Settings"
 
-    def files_of(self, record: CertificateRecord) -> dict[str, Path]:
+    def files_of(self, record: "CertificateRecord") -> dict[str, Path]:
         """Give the paths of a certificate's files that are there, by extension."""
         place = record.location
         if place is None:
@@ -49,7 +49,7 @@ def settings_of(
     Without a folder in any of them it is *default_folder*, or the one here that holds a
     registry.  Raises `CertNotFound` when there is none, `InvalidRequest` for several.
     """
-    from tiny_ca.settings import Settings  # noqa: PLC0415
+    from tiny_ca.settings import Settings
 
     said: dict[str, Any] = {"base_folder": common.folder, "config_file": common.config}
     given = {name: value for name, value in said.items() if value is not None}
@@ -119,7 +119,7 @@ def making(settings: "Settings", common: Common) -> Iterator[Opened]:
 
     A dry run ends, told of, where the first write would be.
     """
-    from tiny_ca.container import Container  # noqa: PLC0415
+    from tiny_ca.container import Container
 
     container = Container(settings=settings)
     try:
@@ -136,7 +136,7 @@ def making(settings: "Settings", common: Common) -> Iterator[Opened]:
 def _rehearse(container: "Container", settings: "Settings") -> None:
     if settings.db_url is None and not (settings.base_folder / _REGISTRY).is_file():
         raise Rehearsed(f"make a registry in {settings.base_folder}")
-    from tiny_ca.adapters.inbound.cli.rehearsal import (  # noqa: PLC0415
+    from tiny_ca.adapters.inbound.cli.rehearsal import (
         RehearsedRegistry,
         rehearsed_storage,
     )

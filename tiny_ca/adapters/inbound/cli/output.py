@@ -11,7 +11,6 @@ from threading import Timer
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -120,6 +119,8 @@ class Output:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show on a terminal that *what* is going on, once it takes longer than a second."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

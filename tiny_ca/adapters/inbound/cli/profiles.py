@@ -15,7 +15,6 @@ from tiny_ca.domain.built_in_profiles import BUILT_IN_PROFILES, all_profiles
 from tiny_ca.domain.errors import CertNotFound, NotExistCertFile
 from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.profiles import Profile
-from tiny_ca.settings import Settings
 
 __all__ = ["app"]
 
@@ -81,6 +80,8 @@ def check(
 
         tiny-ca profile check tiny-ca.toml
     """
+    from tiny_ca.settings import Settings
+
     if not file.is_file():
         raise NotExistCertFile(file)
     names = [each.name for each in Settings(config_file=file).own_profiles]

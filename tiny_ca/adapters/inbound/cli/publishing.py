@@ -10,10 +10,10 @@ from tiny_ca.adapters.inbound.cli.issuers import issuer_of
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
-from tiny_ca.application.publish_crl import PublishedCRL
 from tiny_ca.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from tiny_ca.application.publish_crl import PublishedCRL
     from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["crl", "publish", "tell", "told_of"]
@@ -57,7 +57,7 @@ def _planned(ca: Opened) -> dict[str, Any]:
     return {"dry_run": True, "revoked": count, "last": None if last is None else last.number}
 
 
-def told_of(published: PublishedCRL) -> dict[str, Any]:
+def told_of(published: "PublishedCRL") -> dict[str, Any]:
     """Give what is told of a CRL that was published."""
     return {
         "name": published.scope.name,

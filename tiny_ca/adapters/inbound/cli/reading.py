@@ -3,10 +3,12 @@
 import os
 import sys
 from pathlib import Path
-
-from cryptography import x509
+from typing import TYPE_CHECKING
 
 from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, NotExistCertFile
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["certificates_in", "check_writable", "content_of", "crls_in", "is_file"]
 
@@ -40,8 +42,10 @@ def content_of(name: str) -> bytes:
     return data
 
 
-def certificates_in(name: str) -> list[x509.Certificate]:
+def certificates_in(name: str) -> "list[x509.Certificate]":
     """Give the certificates of a file, PEM or DER.  Raises `ErrorLoadCert` if it has none."""
+    from cryptography import x509
+
     data = content_of(name)
     try:
         if b"-----BEGIN" in data:
@@ -51,8 +55,10 @@ def certificates_in(name: str) -> list[x509.Certificate]:
         raise ErrorLoadCert(name, f"it holds no certificate ({error}).") from error
 
 
-def crls_in(name: str) -> list[x509.CertificateRevocationList]:
+def crls_in(name: str) -> "list[x509.CertificateRevocationList]":
     """Give the CRL of a file, PEM or DER, in a list.  Raises `ErrorLoadCert` if it is none."""
+    from cryptography import x509
+
     data = content_of(name)
     try:
         load = x509.load_pem_x509_crl if b"-----BEGIN" in data else x509.load_der_x509_crl

@@ -1,11 +1,13 @@
 """What a dry run says at its end."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiny_ca.adapters.inbound.cli.output import Output, day
 from tiny_ca.adapters.inbound.cli.serials import hex_of
-from tiny_ca.domain.records import Reservation
+
+if TYPE_CHECKING:
+    from tiny_ca.domain.records import Reservation
 
 __all__ = ["Rehearsed", "tell_rehearsed"]
 
@@ -13,7 +15,7 @@ __all__ = ["Rehearsed", "tell_rehearsed"]
 class Rehearsed(Exception):
     """A dry run came to its first write; nothing is in its way."""
 
-    def __init__(self, would: str, reservations: Sequence[Reservation] = ()) -> None:
+    def __init__(self, would: str, reservations: "Sequence[Reservation]" = ()) -> None:
         super().__init__(would)
         self.reservations = tuple(reservations)
         """What would be issued."""
@@ -41,6 +43,6 @@ def tell_rehearsed(end: Rehearsed, out: Output) -> None:
         out.fields([("profile", one["profile"]), ("supersedes", one["supersedes"])])
 
 
-def _superseded(reservation: Reservation) -> str | None:
+def _superseded(reservation: "Reservation") -> str | None:
     old = reservation.predecessor
     return hex_of(old) if old is not None and reservation.supersedes else None

@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.issuers import subject_of
@@ -16,14 +15,16 @@ from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, working
 from tiny_ca.adapters.inbound.cli.reading import check_writable, content_of
 from tiny_ca.adapters.inbound.cli.serials import meant
-from tiny_ca.application.requests import ClientConfig
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.live import LiveLayoutName
 from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.records import CertificateRecord
-from tiny_ca.lifecycle import LiveLayoutName
-from tiny_ca.ports.inspector import CertificateDetails
+
+if TYPE_CHECKING:
+    from tiny_ca.application.requests import ClientConfig
+    from tiny_ca.ports.inspector import CertificateDetails
 
 __all__ = ["renew", "rotate", "sign"]
 
@@ -186,11 +187,13 @@ def _lifetime(old: CertificateRecord, days: int | None) -> timedelta:
 
 def _config_like(
     old: CertificateRecord,
-    details: CertificateDetails,
+    details: "CertificateDetails",
     key: KeyAlgorithmName | None,
     lifetime: timedelta,
-) -> ClientConfig:
+) -> "ClientConfig":
     """Ask for what a certificate says, anew."""
+    from tiny_ca.application.requests import ClientConfig
+
     said: dict[str, Any] = {
         "common_name": old.common_name,
         "serial_type": old.cert_type,
@@ -208,13 +211,15 @@ def _config_like(
 
 
 def _subject_like(old: CertificateRecord) -> dict[str, Any]:
+    from cryptography import x509
+
     if old.certificate_pem is None:
         return {}
     subject = subject_of(x509.load_pem_x509_certificate(old.certificate_pem.encode()))
     return {name: value for name, value in subject.items() if name != "common_name"}
 
 
-def _key_like(details: CertificateDetails, key: KeyAlgorithmName | None) -> dict[str, Any]:
+def _key_like(details: "CertificateDetails", key: KeyAlgorithmName | None) -> dict[str, Any]:
     algorithm = key or details.public_key_algorithm
     if algorithm not in list(KeyAlgorithm):
         raise InvalidRequest(f"A key of {algorithm} is not made here: say --key.")
@@ -222,7 +227,7 @@ def _key_like(details: CertificateDetails, key: KeyAlgorithmName | None) -> dict
     return {"key_algorithm": algorithm} | ({"key_size": details.public_key_size} if is_rsa else {})
 
 
-def _purpose_like(old: CertificateRecord, details: CertificateDetails) -> dict[str, Any]:
+def _purpose_like(old: CertificateRecord, details: "CertificateDetails") -> dict[str, Any]:
     if old.profile:
         return {"profile": old.profile}
     return {

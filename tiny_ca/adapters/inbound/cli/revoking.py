@@ -1,9 +1,8 @@
 """`tiny-ca revoke`."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
@@ -13,6 +12,9 @@ from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.domain.revocation import release as check_release
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["revoke"]
 
@@ -31,8 +33,10 @@ class Reason(StrEnum):
     AA_COMPROMISE = "aa-compromise"
 
     @property
-    def flag(self) -> x509.ReasonFlags:
+    def flag(self) -> "x509.ReasonFlags":
         """As the library calls it."""
+        from cryptography import x509
+
         return x509.ReasonFlags[self.name.lower()]
 
 

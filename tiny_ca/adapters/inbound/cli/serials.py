@@ -4,9 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tiny_ca.domain.errors import CertNotFound, InvalidRequest
-from tiny_ca.domain.records import CertificateRecord
 
 if TYPE_CHECKING:
+    from tiny_ca.domain.records import CertificateRecord
     from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["hex_of", "meant", "serial_number_of"]
@@ -24,7 +24,7 @@ def serial_number_of(text: str) -> int | None:
     return int(text.replace(":", ""), 16) if _HEX.match(text) else None
 
 
-def meant(manager: "CertLifecycleManager", text: str) -> CertificateRecord:
+def meant(manager: "CertLifecycleManager", text: str) -> "CertificateRecord":
     """Give the record of a serial number, or of the active certificate of a common name.
 
     Raises `CertNotFound`, and `InvalidRequest` for what is the one of some certificate and the

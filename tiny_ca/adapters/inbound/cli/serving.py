@@ -40,9 +40,9 @@ def serve(
     """
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise InvalidRequest("Serving needs an extra: pip install 'tiny-ca[web]'.")
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from tiny_ca.adapters.inbound.http import create_app  # noqa: PLC0415
+    from tiny_ca.adapters.inbound.http import create_app
 
     out = Output(common)
     with opened(common) as ca:

@@ -5,10 +5,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA256
 from cyclopts import App, Parameter
 
 from tiny_ca.adapters.inbound.cli.errors import ExitCode
@@ -25,10 +23,10 @@ from tiny_ca.adapters.inbound.cli.trust_plan import (
     plan,
 )
 from tiny_ca.adapters.inbound.cli.trust_runner import Outcome, State, facts_here, run
-from tiny_ca.adapters.outbound.storage import PEM
-from tiny_ca.application.export import name_of
 from tiny_ca.domain.errors import InvalidRequest
-from tiny_ca.ports.issuer import own_issuer_id
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["app"]
 
@@ -163,11 +161,17 @@ def _do(action: Action, chosen: _Chosen, common: Common) -> int:
     return ExitCode.FAILED if is_failed else ExitCode.DONE
 
 
-def _roots(ca: Opened) -> list[x509.Certificate]:
+def _roots(ca: Opened) -> "list[x509.Certificate]":
     return ca.manager.trusted_roots()
 
 
-def _root_of(ca: Opened, root: x509.Certificate, *, is_printed: bool) -> Root:
+def _root_of(ca: Opened, root: "x509.Certificate", *, is_printed: bool) -> Root:
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    from tiny_ca.adapters.outbound.storage import PEM
+    from tiny_ca.application.export import name_of
+    from tiny_ca.ports.issuer import own_issuer_id
+
     digest = root.fingerprint(SHA256()).hex()
     folder = ca.settings.base_folder
     records = ca.manager.iter_certificates(issuer_id=own_issuer_id(root), key_type="ca")

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography import x509
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.opening import opened
@@ -15,7 +14,11 @@ from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.paths import ConformanceName
 from tiny_ca.domain.plan import ExtendedKeyUsage
-from tiny_ca.lifecycle import CertLifecycleManager
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["verify"]
 
@@ -59,6 +62,8 @@ def verify(
         tiny-ca verify localhost --host localhost
         tiny-ca verify fullchain.pem --roots roots.pem --host example.org
     """
+    from tiny_ca.lifecycle import CertLifecycleManager
+
     asked: dict[str, Any] = {
         "host": host,
         "email": email,
@@ -79,7 +84,9 @@ def verify(
     _tell(path, Output(common))
 
 
-def _certificates(manager: CertLifecycleManager, which: str) -> list[x509.Certificate]:
+def _certificates(manager: "CertLifecycleManager", which: str) -> "list[x509.Certificate]":
+    from cryptography import x509
+
     if is_file(which):
         return certificates_in(which)
     record = meant(manager, which)
@@ -99,7 +106,7 @@ def _aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.utcoffset() is None else moment
 
 
-def _tell(path: Sequence[x509.Certificate], out: Output) -> None:
+def _tell(path: "Sequence[x509.Certificate]", out: Output) -> None:
     told: list[dict[str, Any]] = [
         {
             "serial": hex_of(each.serial_number),
