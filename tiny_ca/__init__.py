@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tiny_ca.application.import_history import HistoryImport
     from tiny_ca.application.ocsp import OCSPResponder
     from tiny_ca.application.preview import Preview
+    from tiny_ca.application.publish_due import Publication
     from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
     from tiny_ca.async_ocsp import AsyncOCSPResponder
@@ -118,6 +119,7 @@ _HOMES = {
     "tiny_ca.application.import_history": ("HistoryImport",),
     "tiny_ca.application.preview": ("Preview",),
     "tiny_ca.application.ocsp": ("OCSPResponder",),
+    "tiny_ca.application.publish_due": ("Publication",),
     "tiny_ca.application.requests": ("CAConfig", "ClientConfig"),
     "tiny_ca.async_lifecycle": ("AsyncCertLifecycleManager",),
     "tiny_ca.async_ocsp": ("AsyncOCSPResponder",),
@@ -229,6 +231,7 @@ __all__ = [
     "Profile",
     "ProfileViolation",
     "PrometheusObserver",
+    "Publication",
     "PublicationURLs",
     "RegistryError",
     "ReloadingContext",

@@ -8,6 +8,7 @@ from sqlalchemy import event
 
 from bench.registries import filled_registry
 from tests.support import PostgreSQL
+from tiny_ca import CertLifecycleManager, PublicationURLs, SyncDBHandler
 from tiny_ca.adapters.outbound.db import revocations
 
 MANY = 30_000
@@ -42,3 +43,30 @@ def test_postgresql_reads_entries_in_the_order_of_the_index(
         assert ca.publish_crl().count == MANY
     assert len(plans) > 10
     assert all("Sort" not in plan for plan in plans), plans[1]
+
+
+def test_sqlite_reads_and_forgets_by_indexes(tmp_path: Path) -> None:
+    """It sorts for no part, and does not look at all that is owed for what is so no more."""
+    plans: dict[str, set[str]] = {"SELECT": set(), "DELETE": set()}
+
+    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM revocations" in statement:
+            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans[statement[:6]].update(row[3] for row in rows)
+
+    url = f"sqlite:///{tmp_path}/registry.db"
+    with filled_registry(tmp_path, 100, url) as (first, _):
+        urls = PublicationURLs(
+            crl=("http://a.test/{shard}",), delta=("http://a.test/{shard}/delta",), crl_shards=2
+        )
+        handler = SyncDBHandler(url)
+        with CertLifecycleManager(first._services.storage, first.factory, handler, urls=urls) as ca:
+            event.listen(handler._db.engine, "before_cursor_execute", explain)
+            ca.publish_due()
+            ca.publish_crl(is_delta=True)
+            assert ca.publish_crl().count == 100
+    assert not [step for step in plans["SELECT"] if "TEMP B-TREE" in step or "_owed" in step]
+    assert {step.split(" INDEX ")[-1] for step in plans["DELETE"]} == {
+        "ix_revocations_owed (issuer_id=? AND owed_until<?)",
+        "ix_revocations_released (issuer_id=? AND crl_number<?)",
+    }

@@ -45,7 +45,7 @@ __all__ = [
     "version",
 ]
 
-REVISION = "0009"
+REVISION = "0010"
 """The newest migration in `migrations/versions`."""
 
 
@@ -157,6 +157,16 @@ revocations = Table(
 Index(
     "ix_revocations_shards",
     *(revocations.c[name] for name in ("issuer_id", "shard_key", "certificate_id")),
+)
+# Whoever publishes deletes by these what is owed no more, without reading what is.
+Index("ix_revocations_owed", revocations.c.issuer_id, revocations.c.owed_until)
+_IS_RELEASED = revocations.c.is_released.is_(True)
+Index(
+    "ix_revocations_released",
+    revocations.c.issuer_id,
+    revocations.c.crl_number,
+    sqlite_where=_IS_RELEASED,
+    postgresql_where=_IS_RELEASED,
 )
 
 
