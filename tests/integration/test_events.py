@@ -85,7 +85,7 @@ def test_a_life_is_told(ca: CertLifecycleManager) -> None:
     log = Log()
     assert ca.subscribe("billing", log)
     assert not ca.subscribe("billing", log)
-    first = issue(ca, days_valid=5)
+    first = issue(ca, days_valid=5, profile="server")
     ca.revoke_certificate(first, reason=_hold())
     ca.release_certificate(first)
     assert ca.announce_expiring(timedelta(days=7)) == 1
@@ -103,6 +103,7 @@ def test_a_life_is_told(ca: CertLifecycleManager) -> None:
         ("revoked", first),
         ("crl_published", None),
     ]
+    assert log[3].details["profile"] == ca.find_certificate(first).profile == "server"
     assert {event.occurred_at for event in log} == {NOON}
     assert ca.deliver_events() == (0, 0)
 

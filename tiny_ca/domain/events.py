@@ -128,6 +128,7 @@ def expiring(record: CertificateRecord, window: timedelta, at: datetime) -> Even
         record,
         EventKind.EXPIRING,
         at,
+        profile=record.profile,
         not_after=record.not_after.isoformat(),
         window_seconds=int(window.total_seconds()),
     )

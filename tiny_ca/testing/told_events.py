@@ -205,6 +205,7 @@ class ToldEventsContract:
         assert told(registry) == [(EventKind.EXPIRING, 1), (EventKind.EXPIRING, 3)]
         assert waiting(registry)[0].details == {
             "not_after": (NOW + HOUR).isoformat(),
+            "profile": None,
             "window_seconds": 86400,
         }
         registry.release(4, NOW)
