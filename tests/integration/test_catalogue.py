@@ -186,6 +186,17 @@ class TestRevokeMany:
         assert len(ca.revoke_many(common_name="*.internal", dry_run=True).revoked) > 1
         assert ca.revoke_many(common_name="[*].internal").revoked == (wildcard.serial_number,)
 
+    def test_what_somebody_typed_is_no_pattern(self, ca: CertLifecycleManager) -> None:
+        wildcard, _, _ = ca.issue_certificate(leaf("*.internal"))
+        typed = "*.internal"
+        assert names(ca.list_certificates(exact_name=typed)) == ["*"]
+        assert names(ca.iter_certificates(exact_name=typed)) == ["*"]
+        assert ca.list_certificates(exact_name="*") == []
+        assert ca.revoke_many(exact_name=typed).revoked == (wildcard.serial_number,)
+        for call in (ca.list_certificates, ca.revoke_many):
+            with pytest.raises(InvalidRequest, match="one of them"):
+                call(common_name="n1", exact_name="n1")
+
     def test_of_nothing_in_particular(self, ca: CertLifecycleManager) -> None:
         with pytest.raises(InvalidRequest, match="which"):
             ca.revoke_many()

@@ -87,6 +87,15 @@ class TestRenew:
         assert (pki / "live/a.test/cert.pem").read_bytes() == before
         assert len(tiny_ca("list", "a.test", "--json").json) == 1
 
+    def test_a_name_that_is_meant_exactly_is_no_pattern(self, pki: Path) -> None:
+        tiny_ca("issue", "a.in.test")
+        wildcard = tiny_ca("issue", "*.in.test", "--json").json["serial"]
+        assert len(tiny_ca("list", "*.in.test", "--json").json) == 2
+        [listed] = tiny_ca("list", "--exact-name", "*.in.test", "--json").json
+        assert listed["serial"] == wildcard
+        assert tiny_ca("list", "a", "--exact-name", "a").code == 2
+        assert tiny_ca("revoke", "*.in.test", "--json").json["revoked"] == [wildcard]
+
 
 class TestRotate:
     def test_the_new_one_says_what_the_old_one_said(self, pki: Path) -> None:

@@ -10,6 +10,7 @@ from tiny_ca.domain.catalogue import (
     CertificateFilter,
     cert_type_of,
     check_deletable,
+    exactly,
     literals,
     status_of,
 )
@@ -76,6 +77,14 @@ def test_a_pattern_is_of_the_whole_name(pattern, is_meant):
 )
 def test_an_asterisk_in_brackets_is_one(pattern, parts):
     assert literals(pattern) == parts
+
+
+@pytest.mark.parametrize("name", ["a", "*.a", "[*].a", "**", "[[*]]*", "*]", "[*", "[", "", "é*\\"])
+def test_a_name_that_is_meant_exactly_is_no_pattern(name):
+    wanted = CertificateFilter(common_name=exactly(name))
+    assert literals(exactly(name)) == [name]
+    assert wanted.matches(record(common_name=name), START)
+    assert not wanted.matches(record(common_name=f"x{name}"), START)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ __all__ = [
     "RevokedBatch",
     "cert_type_of",
     "check_deletable",
+    "exactly",
     "literals",
     "status_of",
 ]
@@ -35,6 +36,11 @@ _ANYTHING = re.compile(r"(?<!\[)\*|\*(?!\])")
 def literals(pattern: str) -> list[str]:
     """Give what a pattern has between its asterisks; `[*]` is one that stands for itself."""
     return [part.replace("[*]", "*") for part in _ANYTHING.split(pattern)]
+
+
+def exactly(common_name: str) -> str:
+    """Give the pattern that means this common name and no other, whatever is in it."""
+    return common_name.replace("*", "[*]")
 
 
 def status_of(value: CertificateStatus | str) -> CertificateStatus:

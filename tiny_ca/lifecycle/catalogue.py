@@ -11,8 +11,10 @@ from tiny_ca.domain.catalogue import (
     BulkRevocation,
     CertificateFilter,
     cert_type_of,
+    exactly,
     status_of,
 )
+from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
@@ -34,6 +36,7 @@ class Catalogue(Face):
         *,
         issuer_id: str | None = None,
         common_name: str | None = None,
+        exact_name: str | None = None,
         issued_from: datetime | None = None,
         issued_before: datetime | None = None,
         expires_from: datetime | None = None,
@@ -45,8 +48,9 @@ class Catalogue(Face):
         *status* is meant as of now: a certificate that is over is `expired`, whether or not it
         was marked so.  *key_type* is a `CertType`, its value or name (`service`).  In
         *common_name* `*` stands for any characters, and `[*]` for an asterisk, as in
-        `[*].example.org`.  Moments are aware datetimes; each period has its first moment in it
-        and its last one not.
+        `[*].example.org`; *exact_name*, in place of it, is a name and no pattern, as for what
+        somebody typed.  Moments are aware datetimes; each period has its first moment in it and
+        its last one not.
 
         *after* is the last record of the page before, or its `position`: the next page then
         costs what the first did, and misses nothing.  *offset* skips records one by one.
@@ -56,7 +60,7 @@ class Catalogue(Face):
             status=None if status is None else status_of(status),
             cert_types=_types(key_type),
             issuer_id=issuer_id,
-            common_name=common_name,
+            common_name=_pattern(common_name, exact_name),
             issued_from=issued_from,
             issued_before=issued_before,
             expires_from=expires_from,
@@ -71,6 +75,7 @@ class Catalogue(Face):
         *,
         issuer_id: str | None = None,
         common_name: str | None = None,
+        exact_name: str | None = None,
         issued_from: datetime | None = None,
         issued_before: datetime | None = None,
         expires_from: datetime | None = None,
@@ -81,7 +86,7 @@ class Catalogue(Face):
             status=None if status is None else status_of(status),
             cert_types=_types(key_type),
             issuer_id=issuer_id,
-            common_name=common_name,
+            common_name=_pattern(common_name, exact_name),
             issued_from=issued_from,
             issued_before=issued_before,
             expires_from=expires_from,
@@ -142,6 +147,7 @@ class Catalogue(Face):
         issuer_id: str | None = None,
         key_type: CertType | str | None = None,
         common_name: str | None = None,
+        exact_name: str | None = None,
         issued_from: datetime | None = None,
         issued_before: datetime | None = None,
         dry_run: bool = False,
@@ -161,7 +167,7 @@ class Catalogue(Face):
         wanted = CertificateFilter(
             cert_types=_types(key_type),
             issuer_id=issuer_id,
-            common_name=common_name,
+            common_name=_pattern(common_name, exact_name),
             issued_from=issued_from,
             issued_before=issued_before,
         )
@@ -177,6 +183,14 @@ class Catalogue(Face):
                 extra=fields("revoked_many", count=count, reason=reason.value),
             )
         return report
+
+
+def _pattern(common_name: str | None, exact_name: str | None) -> str | None:
+    if exact_name is None:
+        return common_name
+    if common_name is not None:
+        raise InvalidRequest("common_name is a pattern and exact_name a name: give one of them.")
+    return exactly(exact_name)
 
 
 def _types(key_type: CertType | str | None) -> frozenset[CertType] | None:

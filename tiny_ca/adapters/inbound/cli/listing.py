@@ -24,6 +24,9 @@ def list_certificates(
     ] = None,
     /,
     *,
+    exact_name: Annotated[
+        str | None, Parameter(help="Common name, in place of NAME; `*` in it is an asterisk.")
+    ] = None,
     status: Annotated[
         str | None, Parameter(help="valid, revoked, expired, pending or abandoned.")
     ] = None,
@@ -47,6 +50,7 @@ def list_certificates(
         "key_type": None if kind is None else cert_type_of(kind),
         "issuer_id": issuer,
         "common_name": name,
+        "exact_name": exact_name,
     }
     with opened(common) as ca:
         manager = ca.manager

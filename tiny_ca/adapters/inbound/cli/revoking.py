@@ -77,11 +77,7 @@ def revoke(
 
 def _records(ca: Opened, text: str, *, every: bool) -> list[CertificateRecord]:
     """Give the certificates that *text* means.  Raises `InvalidRequest` if it is not clear."""
-    namesakes = [
-        each
-        for each in ca.manager.iter_certificates(status="valid", common_name=text)
-        if each.common_name == text
-    ]
+    namesakes = list(ca.manager.iter_certificates(status="valid", exact_name=text))
     if every and namesakes:
         return namesakes
     found = meant(ca.manager, text) if len(namesakes) != 1 else namesakes[0]
