@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
@@ -54,6 +55,9 @@ class BySyncDriver:
 
 
 class ByAsyncDriver:
+    # Its statements are the same, and each takes several times as long.
+    machine_settings = settings(RegistryContract.machine_settings, max_examples=4)
+
     @pytest.fixture
     def registry(self, url: str) -> Iterator[Registry]:
         handler = AsyncDBHandler(url)

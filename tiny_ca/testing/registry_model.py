@@ -134,8 +134,8 @@ class RegistryModel:
             errors.append(NotUniqueCertOwner)
         if errors:
             raise Refused(*errors)
-        self._expire(row.common_name, now)
         if claims:
+            self._expire(row.common_name, now)
             self._claimants.add(len(self._rows))
         self._rows.append(row)
 

@@ -135,6 +135,14 @@ class ReservationContract:
         assert new is not None
         assert new.serial_number == 3
 
+    def test_who_claims_no_name_takes_none(self, registry: Registry, ca: SampleCA) -> None:
+        """An expired holder stays what it is, too."""
+        ca.issue(registry, 1, "a", not_after=NOW)
+        before = registry.get_by_serial(1)
+        late = ca.reservation(2, "a", created_at=NOW + HOUR, claims_name=False)
+        registry.reserve([late])
+        assert registry.get_by_serial(1) == before
+
     def test_a_pending_holder_keeps_its_claim(self, registry: Registry, ca: SampleCA) -> None:
         """Past the end of what it will be valid for, too: only `abandon` closes it."""
         registry.reserve([ca.reservation(1, "a", not_after=NOW)])

@@ -131,7 +131,7 @@ def reserve(connection: Connection, reservations: Sequence[Reservation]) -> None
 
 def reserve_after_others(connection: Connection, reservations: Sequence[Reservation]) -> None:
     """Do as `reserve`, once those that have ended have given up the names."""
-    names = [reservation.common_name for reservation in reservations]
+    names = [one.common_name for one in reservations if one.claims_name]
     free_expired_claims(connection, names, reservations[0].created_at)
     reserve(connection, reservations)
 
@@ -292,7 +292,8 @@ def register(
     claims_name: bool,
 ) -> None:
     """See `ports.registry.Registry.register`; a broken UNIQUE is an `IntegrityError`."""
-    free_expired_claims(connection, [common_name], at)
+    if claims_name:
+        free_expired_claims(connection, [common_name], at)
     not_after = certificate.not_valid_after_utc
     connection.execute(
         insert(certificates).values(

@@ -146,8 +146,8 @@ class MemoryRegistry(MemoryCatalogue, MemoryPast, MemoryResponses, MemoryRows):
     def _insert(self, row: CertificateRecord, now: datetime, *, claims: bool) -> None:
         if _key(row) in self._rows:
             raise SerialNumberCollision(f"{row.serial_number} was used before.")
-        self._free_expired_claim(row.common_name, now)
         if claims:
+            self._free_expired_claim(row.common_name, now)
             if row.common_name in self._claims:
                 raise NotUniqueCertOwner(row.common_name)
             self._claims[row.common_name] = _key(row)
