@@ -1,15 +1,26 @@
 """CRLs of many entries: what they cost in the database, in memory, and other threads."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from cryptography import x509
 from sqlalchemy import event
 
 from bench.registries import filled_registry
+from tests.regression.world import leaf
 from tests.support import PostgreSQL
-from tiny_ca import CertLifecycleManager, PublicationURLs, SyncDBHandler
-from tiny_ca.adapters.outbound.db import revocations
+from tiny_ca import (
+    CAConfig,
+    CertLifecycleManager,
+    LocalStorage,
+    ManualClock,
+    PublicationURLs,
+    SyncDBHandler,
+)
+from tiny_ca.adapters.outbound.db import crl_parts
 
 MANY = 30_000
 
@@ -19,7 +30,7 @@ def test_postgresql_reads_entries_in_the_order_of_the_index(
     postgresql: PostgreSQL, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With statistics of an empty table, too: else it sorts what is left, for each part."""
-    monkeypatch.setattr(revocations, "CRL_PART", MANY // 10)
+    monkeypatch.setattr(crl_parts, "CRL_PART", MANY // 10)
     plans: list[str] = []
 
     def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -70,3 +81,31 @@ def test_sqlite_reads_and_forgets_by_indexes(tmp_path: Path) -> None:
         "ix_revocations_owed (issuer_id=? AND owed_until<?)",
         "ix_revocations_released (issuer_id=? AND crl_number<?)",
     }
+
+
+def kept(ca: CertLifecycleManager) -> int:
+    with ca._handler._db.engine.begin() as connection:
+        return connection.execute(sa.text("SELECT count(*) FROM revocations")).scalar_one()
+
+
+def test_what_no_crl_owes_any_more_is_let_go(db_url: str, tmp_path: Path) -> None:
+    clock = ManualClock()
+    storage = LocalStorage(tmp_path / "pki")
+    with CertLifecycleManager(storage, db_handler=SyncDBHandler(db_url), clock=clock) as ca:
+        ca.create_self_signed_ca(CAConfig(common_name="Root", key_algorithm="p-256"))
+        short, held, on = (
+            ca.issue_certificate(leaf(name, days_valid=days))[0].serial_number
+            for name, days in (("short", 1), ("held", 90), ("on", 90))
+        )
+        for serial in (short, held, on):
+            ca.revoke_certificate(serial, x509.ReasonFlags.certificate_hold)
+        ca.publish_crl()
+        clock.advance(timedelta(minutes=1))
+        ca.release_certificate(held)
+        clock.advance(timedelta(minutes=1))
+        assert ca.publish_crl(is_delta=True).count == 1
+        assert kept(ca) == 3
+        clock.advance(timedelta(days=1))
+        assert ca.publish_crl().count == 2
+        assert kept(ca) == 1
+        assert ca.publish_crl().count == 1

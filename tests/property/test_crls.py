@@ -140,6 +140,30 @@ class TestACRL:
         assert all(index.find(number) is not None for number in numbers)
         assert index.find(2001) is None
 
+    @given(st.lists(st.tuples(entries, st.integers(1, 200)), max_size=8))
+    def test_as_many_as_cryptography_counts(self, runs: list[tuple[CRLEntry, int]]) -> None:
+        """In runs that are counted at once, and in what is left between them."""
+        data = signed(
+            CRLPlan(CRLStamp(1, NOW, NOW)), [encode_crl_entry(one) * often for one, often in runs]
+        )
+        theirs = x509.load_der_x509_crl(data)
+        assert parse_crl(data).count() == len(theirs) == sum(often for _, often in runs)
+
+    @given(st.integers(0, 299), st.sampled_from([b"\x31", b"\x30\x80", b"\x30\x7f", b"\0"]))
+    def test_what_is_no_entry_is_not_counted(self, at: int, instead: bytes) -> None:
+        numbers = range(2**120, 2**120 + 300)
+        entries = [
+            bytearray(encode_crl_entry(CRLEntry(one, NOW, CRLReason.SUPERSEDED))) for one in numbers
+        ]
+        entries[at][: len(instead)] = instead
+        crl = parse_crl(signed(CRLPlan(CRLStamp(1, NOW, NOW)), list(map(bytes, entries))))
+        try:
+            found = crl.count()
+        except MalformedDER:
+            return
+        # Its end may be where a later one's is, by chance: then one is what several were.
+        assert found < len(numbers)
+
     def test_signing_keeps_no_entries(self) -> None:
         """However many they are: neither to be hashed nor to be moved into their place."""
         part = b"".join(

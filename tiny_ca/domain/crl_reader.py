@@ -1,7 +1,9 @@
 """Reading a CRL where it lies, without a copy of its entries (RFC 5280 §5.1)."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from tiny_ca.domain.crl import INVALIDITY_DATE, REASON_CODE, REASONS
 from tiny_ca.domain.der import (
@@ -27,6 +29,9 @@ _BLOCK = 1 << 18
 """How much is hashed at once: each call gives other threads a turn."""
 _FEW = 1 << 14
 """In how many octets entries are looked for: faster in a copy of them than where they are."""
+_SHORT = sorted(range(0x80), key=lambda length: min(abs(length - 37), abs(length - 51)))
+"""Lengths of entries: first what 20 octets of serial number make, without and with a reason."""
+_RUN = 64
 _MOST_APART = 100_000
 """How many entries may be looked through for the one that should be next."""
 
@@ -59,7 +64,18 @@ class CRLReader:
 
     def count(self) -> int:
         """Walk through all entries, and count them.  Raises `MalformedDER` for what is none."""
-        return sum(len(starts) for _, _, starts in self._blocks())
+        found, at, end = 0, self.entries.start, self.entries.stop
+        while at < end:
+            block = self.data[at : min(at + _BLOCK, end)].tobytes()
+            count, passed = _run_of_entries(block)
+            found += count
+            if passed:
+                self.forget(at, at + passed)
+                at += passed
+            else:
+                at = Reader(self.data, at, end).element(SEQUENCE).end
+                found += 1
+        return found
 
     def offsets(self) -> Iterator[int]:
         """Give where every entry begins.  Raises `MalformedDER` for what is none."""
@@ -89,6 +105,22 @@ class CRLReader:
     def __iter__(self) -> Iterator[CRLEntry]:
         for at in self.offsets():
             yield parse_entry(Reader(self.data, at, self.entries.stop))
+
+
+@cache
+def _run() -> re.Pattern[bytes]:
+    """Match so many entries of less than 128 octets, at three times the speed of a loop."""
+    any_length = b"|".join(re.escape(bytes([one])) + b".{%d}" % one for one in _SHORT)
+    return re.compile(b"(?s:0(?:%b)){%d}" % (any_length, _RUN))
+
+
+def _run_of_entries(octets: bytes) -> tuple[int, int]:
+    """Give how many entries of less than 128 octets come first, and where they end."""
+    count, at, match = 0, 0, _run().match
+    while run := match(octets, at):
+        count, at = count + _RUN, run.end()
+    starts, passed = _short_entries(octets[at : at + _RUN * 0x82])
+    return count + len(starts), at + passed
 
 
 def _short_entries(octets: bytes) -> tuple[list[int], int]:

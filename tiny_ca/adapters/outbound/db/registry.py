@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from tiny_ca.adapters.outbound.db import backup, leases, queries, revocations, transactions
 from tiny_ca.adapters.outbound.db.catalogue import SQLCatalogue
+from tiny_ca.adapters.outbound.db.crl_parts import Place, crl_part
 from tiny_ca.adapters.outbound.db.delivery import SQLOutbox
 from tiny_ca.adapters.outbound.db.engine import Runner, registry_errors
 from tiny_ca.adapters.outbound.db.ocsp import SQLResponses
@@ -294,15 +295,15 @@ class SQLRegistry(SQLCatalogue, SQLOutbox, SQLResponses):
 
     def _crl_part(
         self,
-        after: revocations.Place | None,
+        after: Place | None,
         issuer_id: str,
         shard: Shard | None,
         since: int | None,
         last: CRLStamp | None,
-    ) -> tuple[CRLPart, revocations.Place | None]:
+    ) -> tuple[CRLPart, Place | None]:
         return self._read(
             partial(
-                revocations.crl_part,
+                crl_part,
                 after=after,
                 issuer_id=issuer_id,
                 shard=shard,

@@ -5,24 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     Connection,
-    LargeBinary,
     Row,
     and_,
     bindparam,
-    cast,
     delete,
     func,
     insert,
     or_,
     select,
     text,
-    tuple_,
     update,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
 from tiny_ca.adapters.outbound.db.outbox import tell
 from tiny_ca.adapters.outbound.db.prepared import Prepared
@@ -34,13 +28,12 @@ from tiny_ca.adapters.outbound.db.schema import (
     revocations,
 )
 from tiny_ca.domain import events
-from tiny_ca.domain.crl import CRLPart, CRLScope, Shard, encode_crl_entry, shard_key_of
+from tiny_ca.domain.crl import CRLScope, encode_crl_entry, shard_key_of
 from tiny_ca.domain.records import CertificateStatus, CRLEntry, CRLStamp
 from tiny_ca.domain.revocation import CRLReason, Revocation, owed_until
 
 __all__ = [
     "crl_files_owner",
-    "crl_part",
     "deleted_serials",
     "draw_crl_number",
     "ensure_scope",
@@ -57,9 +50,6 @@ __all__ = [
 
 PART = 5000
 """Rows a statement: enough to be fast, few enough to be a short transaction."""
-CRL_PART = 20_000
-"""Entries a statement: a megabyte that the database puts together."""
-_NO_SORT = text("SET LOCAL enable_sort = off")
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '10s'")
 
 _AT_ONCE = 500
@@ -67,26 +57,6 @@ _AT_ONCE = 500
 
 _c, _r, _p, _d = certificates.c, revocations.c, published_crls.c, deleted_revocations.c
 _IS_COMPLETE = and_(_p.number > 0, _p.scope.not_like("%-delta"))
-Place = tuple[int, int]
-"""Where a part ended: the value of the column that it is ordered by, and a certificate's id."""
-
-
-class _Concatenated(FunctionElement[bytes]):
-    """Octets one after the other, put together by the database: a row each costs 3x the time."""
-
-    type = LargeBinary()
-    inherit_cache = True
-
-
-@compiles(_Concatenated)
-def _by_string_agg(element: Any, compiler: Any, **options: Any) -> str:
-    return f"string_agg({compiler.process(element.clauses, **options)}, ''::bytea)"
-
-
-@compiles(_Concatenated, "sqlite")
-def _by_group_concat(element: Any, compiler: Any, **options: Any) -> str:
-    # It takes octets for text, unseen, and the cast gives them back.
-    return f"CAST(group_concat({compiler.process(element.clauses, **options)}, '') AS BLOB)"
 
 
 def last_crl(connection: Connection, issuer_id: str, scope: CRLScope) -> CRLStamp | None:
@@ -96,48 +66,6 @@ def last_crl(connection: Connection, issuer_id: str, scope: CRLScope) -> CRLStam
     )
     row = connection.execute(query).one_or_none()
     return None if row is None else CRLStamp(*row)
-
-
-def crl_part(
-    connection: Connection,
-    after: Place | None,
-    issuer_id: str,
-    shard: Shard | None,
-    since: int | None,
-    last_this_update: datetime | None,
-) -> tuple[CRLPart, Place | None]:
-    """Give some entries, and where to go on, if there may be more."""
-    # Keys that a row keeps: whatever is written meanwhile, none is given twice or missed.
-    key = _r.first_crl_number if shard is None else _r.shard_key
-    conditions = [_r.issuer_id == issuer_id]
-    if shard is not None:
-        conditions.append(_r.shard_key.between(shard.keys.start, shard.keys.stop - 1))
-    if since is not None:
-        conditions.append(_r.crl_number >= since)
-    else:
-        conditions.append(_r.is_released.is_(False))
-        if last_this_update is not None:
-            conditions.append(_r.owed_until >= last_this_update)
-    if after is not None:
-        conditions.append(tuple_(key, _r.certificate_id) > after)
-    rows = (
-        select(_r.entry, key.label("key"), _r.certificate_id)
-        .where(*conditions)
-        .order_by(key, _r.certificate_id)
-        .limit(CRL_PART)
-        .subquery()
-    )
-    # Both halves of the place in one number, since the greatest of each may be of two rows.
-    place = func.max(cast(rows.c.key, BigInteger) * 2**32 + rows.c.certificate_id)
-    query = select(_Concatenated(rows.c.entry), func.count(), place)
-    if connection.dialect.name == "postgresql":
-        # The index has the rows in this order. With statistics of before they came, the planner
-        # takes them for few, and sorts what is left of a million for each part.
-        connection.execute(_NO_SORT)
-    entries, count, last = connection.execute(query).one()
-    if not count:
-        return CRLPart(0, b""), None
-    return CRLPart(count, bytes(entries)), divmod(last, 2**32) if count == CRL_PART else None
 
 
 def revoked_page(

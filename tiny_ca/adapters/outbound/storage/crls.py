@@ -5,6 +5,7 @@ import os
 from binascii import b2a_base64
 from collections.abc import Callable
 from pathlib import Path
+from struct import Struct
 from typing import BinaryIO
 
 from tiny_ca.adapters.outbound.storage.files import (
@@ -23,6 +24,8 @@ __all__ = ["StagedLocalCRL", "read_crl", "stage_crl"]
 _LINE = 48
 """Octets that are a line of 64 characters (RFC 7468 §2)."""
 _LINES = 1024
+_APART, _WITH_ENDS = Struct("64s" * _LINES), Struct("64sx" * _LINES)
+"""All lines at once: one by one they take twice the time."""
 _NEIGHBOURS = 1 << 20
 
 
@@ -56,13 +59,9 @@ def _copy(source: BinaryIO, target: BinaryIO, *, is_pem: bool) -> None:
 
 def _lines(block: bytes) -> bytes:
     text = b2a_base64(block, newline=False)
-    whole = len(text) // 64
-    # A column of all lines at once: line by line takes 3x the time.
-    lines = bytearray(b"\n") * (65 * whole)
-    for column in range(64):
-        lines[column::65] = text[column : 64 * whole : 64]
-    rest = text[64 * whole :]
-    return bytes(lines) + (rest + b"\n" if rest else b"")
+    if len(text) == _APART.size:
+        return _WITH_ENDS.pack(*_APART.unpack(text)).replace(b"\0", b"\n")
+    return b"".join(text[at : at + 64] + b"\n" for at in range(0, len(text), 64))
 
 
 def read_crl(path: Path) -> memoryview | None:
