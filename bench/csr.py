@@ -8,7 +8,6 @@ extensions that were built before; ours start from DER.
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from bench.scratch import scratch_folder
 from tiny_ca import CAConfig, CertLifecycleManager, NoRegistry, NoStorage, SyncDBHandler
 from tiny_ca.adapters.outbound.db.schema import certificates
 
@@ -134,9 +134,9 @@ def seconds(case: Callable[[], object]) -> float:
 def main(rounds: int) -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; {rounds} rounds of {BATCH}")
     times: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with scratch_folder() as folder:
         unrecorded = ready(NoRegistry())
-        recorded = {rows: grown(Path(folder), rows) for rows in SIZES}
+        recorded = {rows: grown(folder, rows) for rows in SIZES}
         for number in range(rounds):
             turn = Turn(unrecorded, number)
             cases = [turn.bare, turn.proved, turn.verified, turn.unrecorded, turn.one_by_one]

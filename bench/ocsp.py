@@ -8,7 +8,6 @@ import os
 import socket
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from base64 import b64encode
@@ -29,6 +28,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from bench.scratch import scratch_folder
 from tiny_ca import CAConfig, CertLifecycleManager, ClientConfig, LocalStorage, SyncDBHandler
 from tiny_ca.adapters.inbound.http import create_app
 
@@ -220,8 +220,7 @@ def measure(bench: Bench, folder: Path, rounds: int) -> Rates:
 
 def main(rounds: int) -> None:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory(dir=".") as name:
-        folder = Path(name).resolve()
+    with scratch_folder() as folder:
         rates = measure(Bench(folder), folder, rounds)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     for name, median in medians.items():

@@ -2,6 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -161,3 +166,31 @@ def test_a_busy_machine_is_mentioned(before: float, after: float, is_said: bool)
     machine = {**MACHINE, "load_before": before, "load_after": after}
     data = as_data([row(result("a", 10))], machine, {})
     assert ("The machine was busy" in as_markdown(data, {})) is is_said
+
+
+def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a folder nor a process: not even while another process does the work."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "bench.crl", "1000000"],
+        env={**os.environ, "TMPDIR": os.fspath(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        while not list(tmp_path.glob("*/1000000/registry.db")):
+            assert run.poll() is None
+            time.sleep(0.05)
+        run.terminate()
+        _, errors = run.communicate(timeout=60)
+        assert run.returncode
+        assert b"leaked" not in errors
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(ProcessLookupError):
+            # multiprocessing's own helper sees the end a moment later.
+            for _ in range(600):
+                os.killpg(run.pid, 0)
+                time.sleep(0.05)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
