@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,27 @@ from tests.interop.test_pkilint import ALGORITHMS, REASONS, findings
 from tests.interop.test_pkilint import lint as lint_certificate
 from tests.ocsp_client import ask, cert_id, read, request_of
 from tests.support import free_port, need, run
+from tiny_ca import KeyAlgorithm
 from tiny_ca.adapters.inbound.http import create_app, publication_urls
+from tiny_ca.adapters.outbound.crypto import der
 from tiny_ca.application.ocsp import OCSPResponder
 
 NUMBERS = count()
+BEFOREHAND = (
+    x509.ReasonFlags.unspecified,
+    x509.ReasonFlags.key_compromise,
+    x509.ReasonFlags.certificate_hold,
+)
+NONCE = der.explicit(
+    2,
+    der.sequence(
+        der.sequence(
+            der.object_identifier("1.3.6.1.5.5.7.48.1.2"),
+            der.octet_string(der.octet_string(b"n" * 32)),
+        )
+    ),
+)
+# The validators of pkilint's own lint_ocsp_response.
 LINTER = ocsp.create_pkix_ocsp_response_validator_container(
     [
         ocsp.create_response_decoder(),
@@ -136,17 +154,69 @@ class TestPkilint:
             assert lint(responder.respond(ask(cert, pki.root, digest, nonce))) == []
 
     def test_every_reason(self, pki: PKI, responder: OCSPResponder) -> None:
-        ids = []
+        requests = []
         for reason in REASONS:
             leaf = pki.issue(f"{reason.name}{next(NUMBERS)}.example", key_algorithm="p-256")
             pki.revoke(leaf, reason)
-            ids.append(cert_id(ask(leaf.certificate, pki.root)))
-        assert lint(responder.respond(request_of(*ids))) == []
+            requests.append(ask(leaf.certificate, pki.root))
+        for request in (*requests, request_of(*map(cert_id, requests))):
+            assert lint(responder.respond(request)) == []
 
-    def test_the_delegated_certificate(self, pki: PKI) -> None:
-        response = read(pki.ca.ocsp_responder().respond(ask(pki.root, pki.root)))
-        [signer] = response.certificates
-        assert lint_certificate(signer) == []
+    @pytest.mark.parametrize("nonce", [b"", NONCE], ids=["no nonce", "nonce"])
+    def test_several_at_once(self, pki: PKI, responder: OCSPResponder, nonce: bytes) -> None:
+        """Good, revoked and unknown, by either digest."""
+        good, revoked = (
+            pki.issue(f"n{next(NUMBERS)}.example", key_algorithm="p-256") for _ in range(2)
+        )
+        pki.revoke(revoked)
+        factory: Any = pki.ca.factory
+        unknown, _, _ = factory.issue_certificate("x.example", key_algorithm="p-256")
+        ids = [
+            cert_id(ask(cert, pki.root, digest))
+            for cert in (good.certificate, revoked.certificate, unknown)
+            for digest in ("sha1", "sha256")
+        ]
+        response = responder.respond(request_of(*ids, extensions=nonce))
+        assert len(list(read(response).responses)) == 6
+        assert lint(response) == []
+
+    @pytest.mark.parametrize("digest", ["sha1", "sha256"])
+    def test_what_was_signed_beforehand(
+        self, pki: PKI, responder: OCSPResponder, digest: str
+    ) -> None:
+        leaves = [pki.issue(f"n{next(NUMBERS)}.example", key_algorithm="p-256") for _ in range(4)]
+        for leaf, reason in zip(leaves, BEFOREHAND, strict=False):
+            pki.revoke(leaf, reason)
+        responder.presign(digest, fresh_for=timedelta(days=1))
+        for leaf in leaves:
+            reply = responder.reply_at_once(ask(leaf.certificate, pki.root, digest))
+            assert reply is not None
+            assert lint(reply.der) == []
+
+    def test_errors(self, pki: PKI, responder: OCSPResponder, tmp_path: Path) -> None:
+        with PKI.opened(tmp_path) as other:
+            stranger = ask(other.root, other.root)
+        statuses = set()
+        for request in (b"", stranger):
+            response = responder.respond(request)
+            statuses.add(read(response).response_status)
+            assert lint(response) == []
+        assert len(statuses) == 2
+
+    @pytest.mark.parametrize("algorithm", KeyAlgorithm)
+    @pytest.mark.parametrize("delegated", [True, False])
+    def test_every_algorithm(
+        self, tmp_path: Path, algorithm: KeyAlgorithm, delegated: bool
+    ) -> None:
+        with PKI.opened(tmp_path, key_algorithm=algorithm) as pki:
+            responder = pki.ca.ocsp_responder(delegated=delegated)
+            leaf = pki.issue("a.example", key_algorithm="p-256")
+            assert lint(responder.respond(ask(leaf.certificate, pki.root))) == []
+            pki.revoke(leaf)
+            response = responder.respond(ask(leaf.certificate, pki.root, "sha256", b"n" * 32))
+            assert lint(response) == []
+            for signer in read(response).certificates:
+                assert lint_certificate(signer) == []
 
 
 def test_nginx_staples(site: Site, tmp_path: Path) -> None:
