@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial, update_wrapper
+from time import monotonic
 
 from anyio import CancelScope, CapacityLimiter, Event
 from anyio.lowlevel import RunVar, cancel_shielded_checkpoint
@@ -15,6 +16,11 @@ __all__ = ["AsyncOCSPResponder"]
 
 _AT_ONCE = 16
 """Requests that one worker answers in one go: more would wait for each other too long."""
+
+_SLOW = 0.005
+"""Seconds on an event loop for one answer, on average; then workers answer, for a while."""
+_A_WHILE = 1.0
+_AVERAGE_OF = 16
 
 
 class _Batch:
@@ -29,8 +35,8 @@ class _Batch:
 class AsyncOCSPResponder:
     """An OCSP responder for async code: `OCSPResponder`'s methods, awaited.
 
-    A hop to a worker thread costs more than an answer, so that requests which come together
-    share one.
+    A hop to a worker thread costs more than an answer: what can be read at once is answered
+    without one (`PromptStore`), and other requests that come together share one.
     """
 
     def __init__(self, responder: OCSPResponder, limiter: CapacityLimiter | None) -> None:
@@ -38,11 +44,28 @@ class AsyncOCSPResponder:
         self._limiter = limiter
         # Of each event loop its own.
         self._open: RunVar[_Batch | None] = RunVar("tiny_ca_ocsp", None)
+        self._takes = 0.0
+        self._slow_until = 0.0
 
     async def respond(self, request_der: bytes) -> bytes:  # noqa: D102
         return (await self.reply(request_der)).der
 
     async def reply(self, request_der: bytes) -> OCSPReply:  # noqa: D102
+        reply = self._at_once(request_der)
+        return await self._in_worker(request_der) if reply is None else reply
+
+    def _at_once(self, request_der: bytes) -> OCSPReply | None:
+        begun = monotonic()
+        if begun < self._slow_until:
+            return None
+        reply = self._responder.reply_at_once(request_der)
+        self._takes += (monotonic() - begun - self._takes) / _AVERAGE_OF
+        if self._takes > _SLOW:
+            # A disk that is cold or far away.
+            self._takes, self._slow_until = 0.0, begun + _A_WHILE
+        return reply
+
+    async def _in_worker(self, request_der: bytes) -> OCSPReply:
         batch = self._open.get(None)
         if batch is None or len(batch.requests) == _AT_ONCE:
             batch = _Batch()

@@ -17,11 +17,13 @@ Report = Callable[[Exception], object]
 class Running:
     """An operation that is observed."""
 
-    def __init__(self, observations: Sequence[Observation], timer: Timer, report: Report) -> None:
+    def __init__(
+        self, observations: Sequence[Observation], timer: Timer, report: Report, begun: float
+    ) -> None:
         self._observations = observations
         self._timer = timer
         self._report = report
-        self._begun = timer()
+        self._begun = begun
 
     def end(self, error: BaseException | None) -> None:
         """Say how it ended."""
@@ -42,12 +44,17 @@ class Observing:
         self._timer = timer
         self._report = report
 
-    def begin(self, operation: str) -> Running:
-        """Say that an operation begins."""
-        begun: list[Observation] = []
+    def now(self) -> float:
+        """Give the moment, for `begin`."""
+        return self._timer()
+
+    def begin(self, operation: str, begun: float | None = None) -> Running:
+        """Say that an operation begins, or has *begun* a moment ago."""
+        observations: list[Observation] = []
         for one in self._observers:
-            _tell(self._report, partial(_begin, begun, one, operation))
-        return Running(begun, self._timer, self._report)
+            _tell(self._report, partial(_begin, observations, one, operation))
+        began = self._timer() if begun is None else begun
+        return Running(observations, self._timer, self._report, began)
 
     @contextmanager
     def operation(self, name: str) -> Iterator[None]:
@@ -77,8 +84,8 @@ class Observing:
             _tell(self._report, partial(one.measured, report))
 
 
-def _begin(begun: list[Observation], observer: Observer, operation: str) -> None:
-    begun.append(observer.begin(operation))
+def _begin(observations: list[Observation], observer: Observer, operation: str) -> None:
+    observations.append(observer.begin(operation))
 
 
 def _tell(report: Report, call: Callable[[], object]) -> None:

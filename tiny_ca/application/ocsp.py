@@ -19,12 +19,14 @@ from tiny_ca.domain.ocsp import (
     answer,
     reply_of,
 )
-from tiny_ca.ports.ocsp import OCSPCodec, OCSPSigner, ResponseStore
+from tiny_ca.ports.ocsp import OCSPCodec, OCSPSigner, PromptStore, ResponseStore
 
 __all__ = ["OCSPResponder"]
 
 _AT_ONCE = 1000
 _LONGEST_SERIAL_NUMBER = 1 << 160
+_SHORT = 256
+"""Octets: longer than a request for one certificate, and read in no time."""
 
 
 class OCSPResponder:
@@ -49,6 +51,7 @@ class OCSPResponder:
         self._times = times
         self._report = report
         self._store = services.registry if isinstance(services.registry, ResponseStore) else None
+        self._prompt = services.registry if isinstance(services.registry, PromptStore) else None
         self._issuers = IssuerTable(services, codec, own)
         self._signers = Signers(services, codec, own, is_delegated=is_delegated, report=report)
 
@@ -72,6 +75,33 @@ class OCSPResponder:
         reply, error = self._attempt(request_der)
         running.end(error)
         return reply
+
+    def reply_at_once(self, request_der: bytes) -> OCSPReply | None:
+        """Give a response that was made beforehand, from an event loop; wait for nothing.
+
+        `None`: there is none that holds, or it can't be read at once, or something is wrong;
+        `reply`, in a worker thread, says what.
+        """
+        observing = self._services.observing
+        begun = 0.0 if observing is None else observing.now()
+        try:
+            reply = self._kept_reply(request_der)
+        except Exception:  # noqa: BLE001  # whatever it is, `reply` comes upon it and reports it
+            return None
+        if observing is not None and reply is not None:
+            observing.begin("ocsp_reply", begun).end(None)
+        return reply
+
+    def _kept_reply(self, request_der: bytes) -> OCSPReply | None:
+        if self._prompt is None or len(request_der) > _SHORT:
+            return None
+        single = self._codec.read_request(request_der).single
+        issuer_id = None if single is None else self._issuers.known(single.issuer)
+        if single is None or issuer_id is None or not _is_possible(single.serial_number):
+            return None
+        now = utc_seconds(self._services.clock.now())
+        found = self._prompt.cert_state_at_once(issuer_id, single.serial_number, single.digest)
+        return None if found is None else _reply_from(found[1], now)
 
     def _attempt(self, request_der: bytes) -> tuple[OCSPReply, Exception | None]:
         """Give the response, and why it is an error if the request was not to blame."""
@@ -104,8 +134,9 @@ class OCSPResponder:
             ]
         else:
             state, kept = self._state(issuer_id, single, single.digest)
-            if kept is not None and kept.this_update <= now < kept.next_update:
-                return reply_of(kept.der, kept.this_update, kept.next_update, now)
+            reply = _reply_from(kept, now)
+            if reply is not None:
+                return reply
             states = [state]
         signer = self._signers.signer(issuer_id, now)
         if signer is None:
@@ -132,8 +163,7 @@ class OCSPResponder:
         self, issuer_id: str, cert_id: CertID, digest: str | None = None
     ) -> tuple[CertState | None, KeptResponse | None]:
         serial_number = cert_id.serial_number
-        # RFC 5280 §4.1.2.2: 1..20 octets; no other was ever issued.
-        if not 0 < serial_number < _LONGEST_SERIAL_NUMBER:
+        if not _is_possible(serial_number):
             return None, None
         if self._store is not None:
             return self._store.cert_state(issuer_id, serial_number, digest)
@@ -206,3 +236,14 @@ class OCSPResponder:
         single = answer(cert_id, state, now, signer.not_after, self._times)
         der = signer.sign([single], now)
         return KeptResponse(state, single.this_update, single.next_update, der)
+
+
+def _is_possible(serial_number: int) -> bool:
+    # RFC 5280 §4.1.2.2: 1..20 octets; no other was ever issued.
+    return 0 < serial_number < _LONGEST_SERIAL_NUMBER
+
+
+def _reply_from(kept: KeptResponse | None, now: datetime) -> OCSPReply | None:
+    if kept is None or not kept.this_update <= now < kept.next_update:
+        return None
+    return reply_of(kept.der, kept.this_update, kept.next_update, now)

@@ -58,6 +58,10 @@ class IssuerTable:
             found = [self._ids.get(each) for each in issuers]
         return found
 
+    def known(self, issuer: IssuerKeyHash) -> str | None:
+        """Give the id of an issuer that was read already; nothing is read."""
+        return self._ids.get(issuer)
+
     def all_ids(self) -> set[str]:
         """Give the id of every CA on record."""
         self._refresh()

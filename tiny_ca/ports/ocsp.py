@@ -18,7 +18,7 @@ from tiny_ca.domain.ocsp import (
 )
 from tiny_ca.ports.crypto import PrivateKey
 
-__all__ = ["OCSPCodec", "OCSPSigner", "OCSPSigningIssuer", "ResponseStore"]
+__all__ = ["OCSPCodec", "OCSPSigner", "OCSPSigningIssuer", "PromptStore", "ResponseStore"]
 
 
 class OCSPSigner(Protocol):
@@ -118,4 +118,22 @@ class ResponseStore(Protocol):
 
     def keep_responses(self, issuer_id: str, digest: str, kept: Sequence[KeptResponse]) -> None:
         """Keep responses, each in place of the one before; all or none."""
+        ...
+
+
+@runtime_checkable
+class PromptStore(Protocol):
+    """A `ResponseStore` that an event loop can read without a worker thread.
+
+    Without one, every request is answered in a worker.
+    """
+
+    def cert_state_at_once(
+        self, issuer_id: str, serial_number: int, digest: str
+    ) -> tuple[CertState | None, KeptResponse | None] | None:
+        """Give what `cert_state` gives, without waiting for a lock, another thread or a peer.
+
+        `None`: it can't be said at once, or not at all; `cert_state` then says what is wrong.
+        Never raises, and never gives what was read before the call.
+        """
         ...

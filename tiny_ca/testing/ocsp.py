@@ -10,7 +10,7 @@ from tiny_ca.domain.catalogue import CertificateFilter
 from tiny_ca.domain.ocsp import CertState, KeptResponse
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.revocation import CRLReason
-from tiny_ca.ports.ocsp import ResponseStore
+from tiny_ca.ports.ocsp import PromptStore, ResponseStore
 from tiny_ca.ports.registry import Registry
 from tiny_ca.testing.samples import HOUR, NOW, SampleCA
 
@@ -114,6 +114,28 @@ class ResponseStoreContract:
         registry.revoke(1, CRLReason.CERTIFICATE_HOLD, NOW)
         registry.revoke(1, CRLReason.KEY_COMPROMISE, NOW)
         assert registry.cert_state(ca.issuer_id, 1, SHA1)[1] is None
+
+    def test_what_is_said_at_once_is_so(self, registry: Store, ca: SampleCA) -> None:
+        """Or nothing is; the moment after a change it is what has become."""
+        if not isinstance(registry, PromptStore):
+            pytest.skip("This store is read by worker threads alone.")
+
+        def is_so(serial_number: int) -> bool:
+            expected = registry.cert_state(ca.issuer_id, serial_number, SHA1)
+            found = registry.cert_state_at_once(ca.issuer_id, serial_number, SHA1)
+            return found is None or found == expected
+
+        assert is_so(1)
+        ca.issue(registry, 1, "a")
+        assert is_so(1)
+        registry.keep_responses(ca.issuer_id, SHA1, [kept(self.state(registry, ca))])
+        assert is_so(1)
+        registry.revoke(1, CRLReason.CERTIFICATE_HOLD, NOW)
+        # Not what was said before, which would have been the same a moment ago.
+        found = registry.cert_state_at_once(ca.issuer_id, 1, SHA1)
+        assert found is None or found == (self.state(registry, ca), None)
+        registry.release(1, NOW)
+        assert is_so(1)
 
     def test_what_is_to_be_signed(self, registry: Store, ca: SampleCA) -> None:
         """Valid and revoked ones that are not over, without a young response of their state."""

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from logging import getLogger
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.applications import Starlette
@@ -9,9 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from tiny_ca.adapters.inbound.http import ocsp
-from tiny_ca.adapters.inbound.http.documents import NO_STORE, cache_headers, entity_tag, send
+from tiny_ca.adapters.inbound.http.documents import NO_STORE, cache_headers, entity_tag, respond
+from tiny_ca.adapters.inbound.http.ocsp import Get, Post
 from tiny_ca.async_lifecycle import AsyncCertLifecycleManager
 from tiny_ca.async_ocsp import AsyncOCSPResponder
 from tiny_ca.domain.errors import InvalidRequest, TinyCAError
@@ -36,17 +38,34 @@ def create_app(
     arguments are *delegated* and *validity*.  It has no lifespan: nothing has to be started.
     """
     served = _Served(manager, delegated, validity)
-    return Starlette(
+    get = Get(served.responder)
+    return _App(
+        get,
         routes=[
-            Route("/ocsp", served.ocsp_post, methods=["POST"]),
-            Route("/ocsp/", served.ocsp_post, methods=["POST"]),
-            Route("/ocsp/{request:path}", served.ocsp_get, methods=["GET"]),
+            Route("/ocsp/{request:path}", get, methods=["GET"]),
+            Route("/ocsp", Post(served.responder), methods=["POST"]),
+            Route("/ocsp/", Post(served.responder), methods=["POST"]),
             Route("/crl/{issuer_id}.crl", served.crl, methods=["GET"]),
             Route("/crl/{issuer_id}/{name}.crl", served.crl, methods=["GET"]),
             Route("/ca/{issuer_id}.cer", served.certificate, methods=["GET"]),
         ],
         exception_handlers={TinyCAError: _unavailable},
     )
+
+
+class _App(Starlette):
+    """Starlette, but for what is asked most, unless it has been given middleware."""
+
+    def __init__(self, get: Get, **options: Any) -> None:
+        super().__init__(**options)
+        self._get = get
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if not self.user_middleware and self._get.is_for(scope):
+            await self._get(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
@@ -68,19 +87,13 @@ class _Served:
         self._validity = validity
         self._made: AsyncOCSPResponder | None = None
 
-    async def _responder(self) -> AsyncOCSPResponder:
+    async def responder(self) -> AsyncOCSPResponder:
         # Made by the first request, not before: it may have to recover the registry.
         if self._made is None:
             self._made = await self._manager.ocsp_responder(
                 delegated=self._delegated, validity=self._validity
             )
         return self._made
-
-    async def ocsp_post(self, request: Request) -> Response:
-        return await ocsp.answer_post(request, await self._responder())
-
-    async def ocsp_get(self, request: Request) -> Response:
-        return await ocsp.answer_get(request, await self._responder())
 
     async def crl(self, request: Request) -> Response:
         try:
@@ -96,7 +109,7 @@ class _Served:
             document.next_update,
             document.max_age,
         )
-        return send(request, document.der, "application/pkix-crl", headers)
+        return respond(request, document.der, "application/pkix-crl", headers)
 
     async def certificate(self, request: Request) -> Response:
         certificate = await self._manager.issuer_certificate(request.path_params["issuer_id"])
@@ -109,4 +122,4 @@ class _Served:
             certificate.not_valid_after_utc,
             _A_DAY,
         )
-        return send(request, der, "application/pkix-cert", headers)
+        return respond(request, der, "application/pkix-cert", headers)

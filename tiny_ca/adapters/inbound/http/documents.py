@@ -10,11 +10,13 @@ from functools import lru_cache, partial
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-__all__ = ["NO_STORE", "cache_headers", "entity_tag", "send"]
+__all__ = ["ALWAYS", "NO_STORE", "cache_headers", "entity_tag", "respond"]
 
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 NO_STORE = {"Cache-Control": "no-store"}
+ALWAYS = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+"""Headers of everything that does not change."""
 
 
 # The same few moments are in thousands of responses.
@@ -42,11 +44,11 @@ def entity_tag(body: bytes | memoryview) -> str:
     return hashlib.sha256(ends).hexdigest()[:32]
 
 
-def send(
+def respond(
     request: Request, body: bytes | memoryview, media_type: str, headers: dict[str, str]
 ) -> Response:
     """Give the response to GET or HEAD: whole, in part, or that nothing has changed."""
-    headers = {**headers, "Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+    headers = headers | ALWAYS
     if _is_known(request, headers):
         return Response(status_code=304, headers=headers)
     status, part = 200, range(len(body))

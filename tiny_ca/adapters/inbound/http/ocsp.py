@@ -1,42 +1,90 @@
-"""OCSP over HTTP (RFC 6960 appendix A, RFC 5019 §5 and §6)."""
+"""OCSP over HTTP (RFC 6960 appendix A, RFC 5019 §5 and §6).
+
+Bare ASGI, where nearly all requests go: Starlette's requests and responses take longer than
+answers do.
+"""
 
 import binascii
 import hashlib
 from base64 import b64decode
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import unquote_to_bytes
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from tiny_ca.adapters.inbound.http.documents import NO_STORE, cache_headers, send
+from tiny_ca.adapters.inbound.http.documents import ALWAYS, NO_STORE, cache_headers, respond
 from tiny_ca.async_ocsp import AsyncOCSPResponder
 from tiny_ca.domain.ocsp import MAX_REQUEST
 
-__all__ = ["answer_get", "answer_post"]
+__all__ = ["Get", "Post"]
 
 _BODY_TAKES_AT_MOST = 10
 """Seconds."""
 _RESPONSE = "application/ocsp-response"
+_CONDITIONS = {b"if-none-match", b"if-modified-since", b"range"}
+Responder = Callable[[], Awaitable[AsyncOCSPResponder]]
 
 
-async def answer_post(request: Request, responder: AsyncOCSPResponder) -> Response:
-    """Answer a request in the body."""
-    der = await responder.respond(await _body(request))
-    return Response(der, headers=NO_STORE, media_type=_RESPONSE)
+class Post:
+    """Answers a request in the body."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        responder = await self._responder()
+        der = await responder.respond(await _body(Request(scope, receive)))
+        await _send_whole(send, der, NO_STORE)
 
 
-async def answer_get(request: Request, responder: AsyncOCSPResponder) -> Response:
-    """Answer a request in the path; caches may keep the answer while it holds."""
-    reply = await responder.reply(_in_path(request))
-    if reply.this_update is None or reply.next_update is None:
-        body = b"" if request.method == "HEAD" else reply.der
-        headers = {**NO_STORE, "Content-Length": str(len(reply.der))}
-        return Response(body, headers=headers, media_type=_RESPONSE)
-    tag = hashlib.sha256(reply.der).hexdigest()[:32]
-    headers = cache_headers(tag, reply.this_update, reply.next_update, reply.max_age)
-    return send(request, reply.der, _RESPONSE, headers)
+class Get:
+    """Answers a request in the path; caches may keep the answer while it holds."""
+
+    def __init__(self, responder: Responder) -> None:
+        self._responder = responder
+        self._is_ready = False
+
+    def is_for(self, scope: Scope) -> bool:
+        """Whether this serves the request, and nothing in it can raise."""
+        return (
+            self._is_ready
+            and scope["type"] == "http"
+            and scope["method"] == "GET"
+            and scope["path"].startswith(scope.get("root_path", "") + "/ocsp/")
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        responder = await self._responder()
+        self._is_ready = True
+        reply = await responder.reply(_in_path(scope))
+        if reply.this_update is None or reply.next_update is None:
+            await _send_whole(send, reply.der, NO_STORE, is_head=scope["method"] == "HEAD")
+            return
+        tag = hashlib.sha256(reply.der).hexdigest()[:32]
+        headers = cache_headers(tag, reply.this_update, reply.next_update, reply.max_age)
+        if scope["method"] == "GET" and _CONDITIONS.isdisjoint(map(_name, scope["headers"])):
+            await _send_whole(send, reply.der, headers | ALWAYS)
+        else:
+            await respond(Request(scope), reply.der, _RESPONSE, headers)(scope, receive, send)
+
+
+def _name(header: tuple[bytes, bytes]) -> bytes:
+    return header[0]
+
+
+async def _send_whole(
+    send: Send, der: bytes, headers: Mapping[str, str], *, is_head: bool = False
+) -> None:
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    raw.append((b"content-length", b"%d" % len(der)))
+    raw.append((b"content-type", _RESPONSE.encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": raw})
+    await send({"type": "http.response.body", "body": b"" if is_head else der})
 
 
 async def _body(request: Request) -> bytes:
@@ -54,15 +102,15 @@ async def _body(request: Request) -> bytes:
     return body
 
 
-def _in_path(request: Request) -> bytes:
+def _in_path(scope: Scope) -> bytes:
     """Give the request in the path, in whichever way the base64 in it is escaped.
 
     From the path as it was sent: in the other one, an escaped slash and one that parts
     segments are alike, and servers may have made one of two.  What is no base64 is an empty
     request, which is answered as malformed.
     """
-    root = request.scope.get("root_path", "")
-    raw = request.scope.get("raw_path") or request.scope["path"].encode()
+    root = scope.get("root_path", "")
+    raw = scope.get("raw_path") or scope["path"].encode()
     segments = raw.split(b"?")[0].split(b"/", root.count("/") + 2)
     # No request begins with a slash: it is one too many, of a URL that ended in one.
     text = unquote_to_bytes(segments[-1]).lstrip(b"/").replace(b" ", b"+")

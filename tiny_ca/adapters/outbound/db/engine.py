@@ -1,11 +1,11 @@
 """Connecting: drivers, durability, and whose fault an error is."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -144,7 +144,7 @@ class _SameFile:
     """
 
     def __init__(self) -> None:
-        self._path: Path | None = None
+        self._path: str | None = None
 
     def watch(self, engine: Engine) -> None:
         event.listen(engine, "do_connect", self._before_connecting)
@@ -158,8 +158,7 @@ class _SameFile:
         cursor = connection.cursor()
         cursor.execute("PRAGMA database_list")
         # Empty for a database that has no file.
-        path = cursor.fetchone()[2]
-        self._path = Path(path) if path else None
+        self._path = cursor.fetchone()[2] or None
         cursor.close()
         record.info["tiny_ca_file"] = identity = self._identity()
         record.info[STILL_THERE] = partial(self._check, identity)
@@ -175,7 +174,8 @@ class _SameFile:
         if self._path is None:
             return None
         try:
-            status = self._path.stat()
+            # For each look-up: a Path takes as long as the system call.
+            status = os.stat(self._path)  # noqa: PTH116
         except OSError as error:
             raise RegistryError(f"The registry's database is gone: {error}") from error
         return status.st_dev, status.st_ino

@@ -88,17 +88,22 @@ class SQLResponses(ABC):
     ) -> tuple[CertState | None, KeptResponse | None]:
         """Give a certificate's state, and the response that tells of it, if there is one."""
         values = {"issuer_id": issuer_id, "serial_number": str(serial_number), "digest": digest}
-        rows = self._look_up(_LOOK_UP, values)
-        if not rows:
-            return None, None
-        [row] = rows
-        state = _state_of(row[:5])
-        if row[7] is None:
-            return state, None
-        return state, KeptResponse(state, *row[5:])
+        return _found(self._look_up(_LOOK_UP, values))
 
     @abstractmethod
     def _look_up(self, statement: Prepared, values: Values) -> Sequence[Any]: ...
+
+    def cert_state_at_once(
+        self, issuer_id: str, serial_number: int, digest: str
+    ) -> tuple[CertState | None, KeptResponse | None] | None:
+        """Give what `cert_state` gives, if that takes no waiting."""
+        values = {"issuer_id": issuer_id, "serial_number": str(serial_number), "digest": digest}
+        rows = self._look_up_at_once(_LOOK_UP, values)
+        return None if rows is None else _found(rows)
+
+    def _look_up_at_once(self, statement: Prepared, values: Values) -> Sequence[Any] | None:
+        """Give the rows; `None`, as servers and async drivers do: they are to be waited for."""
+        return None
 
     def states_to_sign(
         self,
@@ -131,6 +136,14 @@ class SQLResponses(ABC):
         """Keep responses, each in place of the one before."""
         if kept:
             self._write(partial(_keep, issuer_id=issuer_id, digest=digest, kept=kept))
+
+
+def _found(rows: Sequence[Any]) -> tuple[CertState | None, KeptResponse | None]:
+    if not rows:
+        return None, None
+    [row] = rows
+    state = _state_of(row[:5])
+    return state, None if row[7] is None else KeptResponse(state, *row[5:])
 
 
 def _state_of(row: Sequence[Any]) -> CertState:

@@ -30,11 +30,11 @@ class RowReader:
         self._of_the_parent: list[deque[_Connection]] = []
         self._pid = os.getpid()
 
-    def rows(self, statement: Prepared, values: Values) -> Sequence[Any]:
+    def rows(self, statement: Prepared, values: Values, *, at_once: bool = False) -> Sequence[Any]:
         """Give the rows; their columns have names.
 
-        Raises `LookupError` when it can't be read this way; another one, which says what is
-        wrong, has to be taken then.
+        Raises `LookupError` when it can't be read this way, *at_once* also when no connection
+        is idle; another way, which says what is wrong, has to be taken then.
         """
         if self._pid != os.getpid():
             # Not even closed: the parent goes on using them.
@@ -42,7 +42,7 @@ class RowReader:
             self._idle, self._pid = deque(), os.getpid()
         errors = (self._engine.dialect.loaded_dbapi.Error, SQLAlchemyError, TinyCAError)
         try:
-            connection, check = self._idle.pop() if self._idle else self._connect()
+            connection, check = self._idle.pop() if self._idle or at_once else self._connect()
         except (IndexError, *errors) as error:
             raise LookupError from error
         compiled = statement.compiled(self._engine.dialect)
@@ -65,6 +65,9 @@ class RowReader:
         connection.detach()
         if self._engine.dialect.name == "postgresql":
             driver.autocommit = True
+        else:
+            # A reader seldom has to wait; the other way does so, and not on an event loop.
+            driver.execute("PRAGMA busy_timeout=0")
         return driver, check
 
     def close(self) -> None:

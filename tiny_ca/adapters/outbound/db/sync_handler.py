@@ -157,6 +157,7 @@ class SyncDBHandler(SQLRegistry, BaseDB):
         self._logger = logger or getLogger("tiny_ca")
         self._reader = RowReader(self._db.engine)
         self._has_reader = not is_in_memory(self._db.engine.url)
+        self._is_file = self._has_reader and self._db.engine.dialect.name == "sqlite"
         super().__init__(self._db)
 
     def _look_up(self, statement: Prepared, values: Values) -> Sequence[Any]:
@@ -167,6 +168,15 @@ class SyncDBHandler(SQLRegistry, BaseDB):
             except LookupError:
                 pass
         return super()._look_up(statement, values)
+
+    def _look_up_at_once(self, statement: Prepared, values: Values) -> Sequence[Any] | None:
+        """Read SQLite's file: whoever writes meanwhile is not waited for (WAL)."""
+        if not self._is_file:
+            return None
+        try:
+            return self._reader.rows(statement, values, at_once=True)
+        except LookupError:
+            return None
 
     def register_cert_in_db(
         self, cert: x509.Certificate, uuid: str, key_type: CertType = CertType.DEVICE

@@ -33,6 +33,17 @@ class MemoryResponses(ABC):
         state = _state_of(row)
         return state, kept if kept is not None and kept.state == state else None
 
+    def cert_state_at_once(
+        self, issuer_id: str, serial_number: int, digest: str
+    ) -> tuple[CertState | None, KeptResponse | None] | None:
+        """Give what `cert_state` gives, unless another thread has the lock."""
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self.cert_state(issuer_id, serial_number, digest)
+        finally:
+            self._lock.release()
+
     def states_to_sign(
         self,
         issuer_id: str,
