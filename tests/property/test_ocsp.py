@@ -20,7 +20,7 @@ from tiny_ca import (
     MemoryRegistry,
     MemoryStorage,
 )
-from tiny_ca.adapters.outbound.crypto import OCSPBackend, der
+from tiny_ca.adapters.outbound.crypto import OCSPBackend, der, ocsp_request
 from tiny_ca.domain.errors import MalformedDER
 from tiny_ca.domain.ocsp import (
     MAX_CERT_IDS,
@@ -42,6 +42,15 @@ RESPONDER = CA.ocsp_responder()
 REQUEST = ask(CERT, ROOT)
 ID = cert_id(REQUEST)
 NONCE = der.object_identifier("1.3.6.1.5.5.7.48.1.2")
+# An INTEGER without octets, where everything else is as it should be.
+EMPTY_SERIAL = request_of(
+    der.sequence(
+        der.sequence(der.object_identifier("1.3.14.3.2.26"), der.null()),
+        der.octet_string(bytes(20)),
+        der.octet_string(bytes(20)),
+        der.tlv(der.INTEGER, b""),
+    )
+)
 MALFORMED, SUCCESSFUL = OCSPResponseStatus.MALFORMED_REQUEST, OCSPResponseStatus.SUCCESSFUL
 read_request = OCSPBackend().read_request
 
@@ -52,6 +61,44 @@ def status_of(request: bytes) -> OCSPResponseStatus:
     response = read(RESPONDER.respond(request))
     assert time.process_time() - begin < 1
     return response.response_status
+
+
+def outcome(read: Callable[[bytes], object], request: bytes) -> object:
+    try:
+        return read(request)
+    except MalformedDER:
+        return MalformedDER
+
+
+class TestPlainRequests:
+    """X.690 §10, RFC 6960 §4.1.1: read by their layout, they are what they are to the reader."""
+
+    @given(st.sampled_from(["sha1", "sha256"]), st.integers(-(1 << 80), 1 << 170), st.booleans())
+    def test_of_whatever_serial_number(self, digest: str, serial: int, is_cut: bool) -> None:
+        hashes = OCSPBackend().issuer_hashes(ROOT)[digest]
+        request = request_of(OCSPBackend().cert_id(digest, hashes, serial).der)[
+            : -1 if is_cut else None
+        ]
+        assert outcome(ocsp_request.read_request, request) == outcome(
+            ocsp_request._read_any, request
+        )
+
+    @given(
+        st.sampled_from([REQUEST, ask(CERT, ROOT, "sha256"), EMPTY_SERIAL]),
+        st.lists(st.tuples(st.integers(0, 75), st.integers(0, 255)), max_size=3),
+    )
+    def test_of_some_octets_changed(self, request: bytes, changes: list[tuple[int, int]]) -> None:
+        octets = bytearray(request)
+        for place, octet in changes:
+            octets[place % len(octets)] = octet
+        assert outcome(ocsp_request.read_request, bytes(octets)) == outcome(
+            ocsp_request._read_any, bytes(octets)
+        )
+
+    @pytest.mark.parametrize("digest", ["sha1", "sha256"])
+    def test_they_are_read_so(self, digest: str) -> None:
+        request = ask(CERT, ROOT, digest)
+        assert ocsp_request._read_plain(request) == ocsp_request._read_any(request)
 
 
 class TestAnyOctets:

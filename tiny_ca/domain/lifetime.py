@@ -17,6 +17,8 @@ def utc_seconds(moment: datetime) -> datetime:
 
     Raises `InvalidRequest` for one that is naive, or that in UTC lies outside the years 1-9999.
     """
+    if moment.tzinfo is UTC:
+        return moment.replace(microsecond=0)
     if moment.utcoffset() is None:
         raise InvalidRequest(f"{moment.isoformat()} has no time zone: pass an aware datetime.")
     try:

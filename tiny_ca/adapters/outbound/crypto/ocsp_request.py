@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 
-from tiny_ca.adapters.outbound.crypto.der import NULL, OCTET_STRING, SEQUENCE, Reader, context
+from tiny_ca.adapters.outbound.crypto import der
+from tiny_ca.adapters.outbound.crypto.der import (
+    INTEGER,
+    NULL,
+    OCTET_STRING,
+    SEQUENCE,
+    Reader,
+    context,
+)
 from tiny_ca.domain.errors import MalformedDER
 from tiny_ca.domain.ocsp import MAX_CERT_IDS, MAX_NONCE, MAX_REQUEST, CertID, OCSPRequest
 
@@ -16,9 +24,55 @@ _HARMLESS = {"1.3.6.1.5.5.7.48.1.4", "1.3.6.1.5.5.7.48.1.8"}
 _REQUESTOR_NAME = context(1)
 _SIGNATURE = context(0)
 
+_SHORT = 128
+"""Octets: lengths below are one octet each."""
+_FRAME = 10
+# Of a request of each length that has one certID and nothing else, up to what is in the certID.
+_FRAMES = [
+    bytes(octet for inside in (2, 4, 6, 8, _FRAME) for octet in (0x30, max(0, size - inside)))
+    for size in range(_SHORT)
+]
+# The algorithm, and the tag and length of each hash.
+_PLAIN = [
+    (
+        digest,
+        der.sequence(der.object_identifier(oid), der.null()) + bytes((OCTET_STRING, length)),
+        length,
+    )
+    for oid, digest in DIGESTS.items()
+    for length in [_LENGTHS[digest]]
+]
+
 
 def read_request(request_der: bytes) -> OCSPRequest:
     """Read a request.  Raises `MalformedDER`."""
+    return _read_plain(request_der) or _read_any(request_der)
+
+
+def _read_plain(request_der: bytes) -> OCSPRequest | None:
+    """Read what nearly everybody sends, a tenth of the work; `None`: it is something else."""
+    size = len(request_der)
+    if size >= _SHORT or not request_der.startswith(_FRAMES[size]):
+        return None
+    for digest, begin, length in _PLAIN:
+        if request_der.startswith(begin, _FRAME):
+            name = _FRAME + len(begin)
+            key = name + length + 2
+            serial = request_der[key + length + 2 :]
+            if (
+                request_der[key - 2 : key] == begin[-2:]
+                and request_der[key + length : key + length + 2] == bytes((INTEGER, len(serial)))
+                # One that is positive, without an octet of zeros before it.
+                and b"\x00" < serial[:1] < b"\x80"
+            ):
+                hashes = request_der[name : name + length], request_der[key : key + length]
+                cert_id = request_der[_FRAME - 2 :]
+                number = int.from_bytes(serial, "big")
+                return OCSPRequest((CertID(digest, hashes, number, cert_id, is_canonical=True),))
+    return None
+
+
+def _read_any(request_der: bytes) -> OCSPRequest:
     if len(request_der) > MAX_REQUEST:
         raise MalformedDER(f"The request is longer than {MAX_REQUEST} octets.")
     outer = Reader(request_der)
@@ -59,7 +113,7 @@ def _each_up_to(requests: Reader, most: int) -> Iterator[Reader]:
 
 def _cert_id(request: Reader) -> CertID:
     element = request.element(SEQUENCE)
-    der = bytes(request.data[element.start : element.end])
+    encoded = bytes(request.data[element.start : element.end])
     fields = Reader(request.data, element.content_start, element.end)
     algorithm = fields.sequence()
     digest = DIGESTS.get(oid := algorithm.object_identifier(), oid)
@@ -81,7 +135,7 @@ def _cert_id(request: Reader) -> CertID:
         _check_all_known(extensions)
     request.finish()
     return CertID(
-        digest, (name_hash, key_hash), serial_number, der, has_null and digest in _LENGTHS
+        digest, (name_hash, key_hash), serial_number, encoded, has_null and digest in _LENGTHS
     )
 
 
