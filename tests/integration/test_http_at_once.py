@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from threading import get_ident
+from typing import Any
 from urllib.parse import quote
 
 import anyio
@@ -20,7 +22,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.http_server import served
 from tests.ocsp_client import ask, read
 from tests.support import free_port
-from tiny_ca import CAConfig, CertLifecycleManager, ClientConfig, LocalStorage, SyncDBHandler
+from tiny_ca import (
+    AsyncCertLifecycleManager,
+    CAConfig,
+    CertLifecycleManager,
+    ClientConfig,
+    LocalStorage,
+    MemoryRegistry,
+    MemoryStorage,
+    SyncDBHandler,
+)
 from tiny_ca.adapters.inbound.http import create_app
 from tiny_ca.adapters.outbound.telemetry import NoObserver
 from tiny_ca.ports.observer import Observation
@@ -173,3 +184,29 @@ class TestOnSQLite:
         assert site.asked().response_status is OCSPResponseStatus.TRY_LATER
         (tmp_path / "away").rename(tmp_path / "registry.db")
         assert site.get() == site.kept[0]
+
+
+class ColdDisk(MemoryRegistry):
+    """Keeps whoever reads it at once."""
+
+    reads = 0
+
+    def cert_state_at_once(self, *arguments: Any) -> Any:
+        self.reads += 1
+        time.sleep(0.1)
+        return super().cert_state_at_once(*arguments)
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_is_slow_is_left_to_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny_ca.async_ocsp._A_WHILE", 3600)
+    registry = ColdDisk()
+    with CertLifecycleManager(MemoryStorage(), db_handler=registry) as ca:
+        ca.create_self_signed_ca(CAConfig(common_name="Root", key_algorithm="p-256"))
+        assert ca.factory is not None
+        request = ask(ca.factory.certificate, ca.factory.certificate)
+        responder = await AsyncCertLifecycleManager.wrapping(ca).ocsp_responder()
+        await responder.presign()
+        kept = responder.blocking.respond(request)
+        assert [await responder.respond(request) for _ in range(5)] == [kept] * 5
+    assert registry.reads == 1
