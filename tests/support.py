@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import NoReturn, Self
 
+import psycopg
 import pytest
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -144,6 +145,7 @@ class PostgreSQL:
     def new_database(self) -> str:
         """Make an empty database and give SQLAlchemy's URL of it."""
         name = f"test_{next(self._names)}"
-        made = run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
-        assert made.returncode == 0, made.stderr
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{name}"
+        server = f"postgres@127.0.0.1:{self.port}"
+        with psycopg.connect(f"postgresql://{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        return f"postgresql+psycopg://{server}/{name}"

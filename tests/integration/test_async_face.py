@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.observing import ListObserver
 from tests.regression.world import PROJECT, ROOT_CONFIG, World, leaf, serials
 from tiny_ca import (
     AsyncCertLifecycleManager,
@@ -177,28 +179,27 @@ class TestLifecycle:
 
 
 BLOCKED_AT_MOST = 0.020
+LATE_AT_MOST = 0.2
+"""For which part of the time the loop may be late, and the machine is to blame."""
 
 
-async def _longest_gap(work: Callable[[], Any]) -> float:
-    """Run *work* beside a task that wakes all the time; give its longest sleep, in seconds."""
-    longest = 0.0
+async def _gaps(work: Callable[[], Any]) -> list[float]:
+    """Run *work* beside a task that wakes all the time; give its sleeps, in seconds."""
+    wakings: list[float] = []
 
     async def beat() -> None:
-        nonlocal longest
-        last = time.perf_counter()
         while True:
+            wakings.append(time.perf_counter())
             await anyio.sleep(0.001)
-            now = time.perf_counter()
-            longest = max(longest, now - last)
-            last = now
 
     async with anyio.create_task_group() as group:
         group.start_soon(beat)
         await anyio.sleep(0.05)
-        longest = 0.0
+        wakings[:] = [time.perf_counter()]
         await work()
+        wakings.append(time.perf_counter())
         group.cancel_scope.cancel()
-    return longest
+    return [later - earlier for earlier, later in pairwise(wakings)]
 
 
 @pytest.mark.xdist_group("heartbeat")
@@ -206,43 +207,40 @@ async def _longest_gap(work: Callable[[], Any]) -> float:
 async def test_the_loop_is_never_blocked(
     world: World, adapters: Callable[[World], dict[str, Any]]
 ) -> None:
-    """50 concurrent RSA-2048 issues.
+    """20 concurrent RSA-2048 issues.
 
     A machine that is busy with others keeps any task waiting: there, the loop may be as late
     as beside as many threads that never hold the GIL, and gets three attempts.
     """
-    gaps = []
+    found = []
 
     async def issue(manager: AsyncCertLifecycleManager, attempt: int) -> None:
         async with anyio.create_task_group() as group:
-            for number in range(50):
+            for number in range(20):
                 config = ClientConfig(common_name=f"n{number}-{attempt}.internal")
                 group.start_soon(manager.issue_certificate, config)
 
     for attempt in range(3):
         async with AsyncCertLifecycleManager(**adapters(world)) as manager:
             await manager.create_self_signed_ca(ROOT_CONFIG, is_overwrite=True)
-            gap = await _longest_gap(partial(issue, manager, attempt))
-        allowed = max(BLOCKED_AT_MOST, 2 * await _longest_gap(_work_without_the_gil))
-        gaps.append((gap, allowed))
-        if gap <= allowed:
+            gaps = await _gaps(partial(issue, manager, attempt))
+        allowed = max(BLOCKED_AT_MOST, 2 * max(await _gaps(_work_without_the_gil)))
+        late = sum(gap for gap in gaps if gap > allowed) / sum(gaps)
+        found.append(f"{late:.0%} of the time, by {max(gaps):.3f} s where {allowed:.3f} s are fine")
+        if late <= LATE_AT_MOST:
             break
     # Shown by `pytest -s`, and when it fails.
-    print(f"longest gap of the heartbeat: {_in_milliseconds(gaps)}")  # noqa: T201
-    assert any(gap <= allowed for gap, allowed in gaps), _in_milliseconds(gaps)
+    print(f"the heartbeat was late: {found}")  # noqa: T201
+    assert late <= LATE_AT_MOST, found
 
 
 async def _work_without_the_gil() -> None:
     async with anyio.create_task_group() as group:
         for _ in range(os.cpu_count() or 1):
-            # About a second; hashlib gives the GIL away for all of it.
+            # hashlib gives the GIL away for all of it.
             group.start_soon(
-                anyio.to_thread.run_sync, hashlib.pbkdf2_hmac, "sha256", b"", b"salt", 2_000_000
+                anyio.to_thread.run_sync, hashlib.pbkdf2_hmac, "sha256", b"", b"salt", 1_000_000
             )
-
-
-def _in_milliseconds(gaps: list[tuple[float, float]]) -> list[str]:
-    return [f"{gap * 1000:.1f} of {allowed * 1000:.0f} ms" for gap, allowed in gaps]
 
 
 def _assert_whole(world: World) -> None:
@@ -259,14 +257,13 @@ def _assert_whole(world: World) -> None:
     assert world.staged() == []
 
 
-async def _settle(world: World) -> None:
+async def _settle(observer: ListObserver) -> None:
     """Wait for the threads whose tasks were torn away from them."""
     quiet = 0
-    # A thread that waits for a core may be about to begin: half a second without a trace.
+    # One that was called may be about to begin: a tenth of a second without any.
     while quiet < 10:
-        is_quiet = not world.staged() and all(row.status != "pending" for row in world.rows())
-        quiet = quiet + 1 if is_quiet else 0
-        await anyio.sleep(0.05)
+        quiet = quiet + 1 if len(observer.began) == len(observer.ended) else 0
+        await anyio.sleep(0.01)
 
 
 @pytest.mark.parametrize("adapters", [_sync_adapters, _async_adapters])
@@ -297,7 +294,8 @@ class TestCancellation:
     ) -> None:
         """asyncio's own `Task.cancel`, which no shield keeps away."""
         delays = random.Random(2)
-        async with AsyncCertLifecycleManager(**adapters(world)) as manager:
+        observer = ListObserver()
+        async with AsyncCertLifecycleManager(**adapters(world), observer=observer) as manager:
             await manager.create_self_signed_ca(ROOT_CONFIG)
             for number in range(40):
                 config = leaf(f"n{number}.internal")
@@ -306,7 +304,7 @@ class TestCancellation:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-            await _settle(world)
+            await _settle(observer)
             _assert_whole(world)
             # Whatever came of each, its name can be used or is in use: nothing hangs in between.
             for row in world.rows():
@@ -318,7 +316,8 @@ class TestCancellation:
         self, world: World, adapters: Callable[[World], dict[str, Any]]
     ) -> None:
         delays = random.Random(3)
-        async with AsyncCertLifecycleManager(**adapters(world)) as manager:
+        observer = ListObserver()
+        async with AsyncCertLifecycleManager(**adapters(world), observer=observer) as manager:
             await manager.create_self_signed_ca(ROOT_CONFIG)
             await manager.issue_certificate(leaf(), "services")
             for _ in range(20):
@@ -332,7 +331,7 @@ class TestCancellation:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-                await _settle(world)
+                await _settle(observer)
                 assert world.statuses("a.internal").count("valid") == 1
             _assert_whole(world)
 

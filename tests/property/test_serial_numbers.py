@@ -34,7 +34,7 @@ LETTERS = {
     CertType.INTERNAL: b"IN",
     CertType.CA: b"CA",
 }
-MANY = 10**6
+MANY = 200_000
 
 
 def octets(number: int) -> bytes:
@@ -134,19 +134,19 @@ class TestForeignSerialNumbers:
 
 
 class TestCABForumBR_7_1_SixtyFourRandomBits:
-    def test_a_million_are_distinct_and_each_bit_is_fair(self):
+    def test_all_are_distinct_and_each_bit_is_fair(self):
         serials = [SerialWithEncoding.generate("nginx", CertType.SERVICE) for _ in range(MANY)]
         assert {serial >> 64 for serial in serials} == {0x5356_0000000000786E69676E}
         low_halves = [serial & (2**64 - 1) for serial in serials]
         assert len(set(low_halves)) == MANY
-        # A fair bit is set 500,000 times, with a standard deviation of 500: six of them are
+        # A fair bit is set half the time, with a standard deviation of 224: six of them are
         # passed by one honest run in ten million, and by each fixed bit of a UUID in every run.
         written = b"".join(half.to_bytes(8, "little") for half in low_halves)
         for place in range(8):
             counts = Counter(written[place::8])
             for bit in range(8):
                 ones = sum(n for octet, n in counts.items() if octet >> bit & 1)
-                assert abs(ones - MANY // 2) < 6 * 500, f"bit {8 * place + bit}"
+                assert abs(ones - MANY // 2) < 6 * 224, f"bit {8 * place + bit}"
 
     def test_neighbours_do_not_predict_each_other(self):
         draws = 20_000
