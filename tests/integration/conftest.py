@@ -1,5 +1,6 @@
 """Fixtures of the command line's tests."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,16 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"TINY_CA_{name}", raising=False)
 
 
-@pytest.fixture
-def pki(tmp_path: Path, in_an_empty_folder: None) -> Path:
-    """Give the folder of a new CA, `Root`, beside which one stands."""
-    made = tiny_ca("init", "my-pki", "--name", "Root")
+@pytest.fixture(scope="session")
+def prepared_pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of a CA, `Root`, to copy."""
+    folder = tmp_path_factory.mktemp("prepared") / "pki"
+    made = tiny_ca("init", folder, "--name", "Root")
     assert made.code == 0, made.err
-    return tmp_path / "my-pki"
+    return folder
+
+
+@pytest.fixture
+def pki(prepared_pki: Path, tmp_path: Path, in_an_empty_folder: None) -> Path:
+    """Give the folder of a new CA, `Root`, beside which one stands."""
+    return Path(shutil.copytree(prepared_pki, tmp_path / "my-pki"))

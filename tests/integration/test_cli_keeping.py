@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tiny_ca import (
     ManualClock,
     MemoryRegistry,
     MemoryStorage,
+    open_ca,
 )
 from tiny_ca.adapters.inbound.cli.errors import ExitCode
 from tiny_ca.adapters.inbound.cli.keeping import Keeper
@@ -276,16 +277,11 @@ class TestDaemon:
     @pytest.fixture
     def due(self, pki: Path) -> Path:
         """A CA with two certificates: one is due, the other one in two seconds."""
-        script = f"""
-from datetime import UTC, datetime, timedelta
-from tiny_ca import open_ca
-with open_ca({str(pki)!r}) as ca:
-    for name, lasts, ago in (("a.internal", 240, 161), ("b.internal", 300, 198)):
-        begin = datetime.now(UTC) - timedelta(seconds=ago)
-        lifetime = timedelta(seconds=lasts)
-        ca.issue(name, key_algorithm="p-256", valid_for=lifetime, valid_from=begin)
-"""
-        subprocess.run([sys.executable, "-c", script], env=environment(), check=True, timeout=60)
+        with open_ca(pki) as ca:
+            for name, lasts, ago in (("a.internal", 720, 481), ("b.internal", 900, 598)):
+                begin = datetime.now(UTC) - timedelta(seconds=ago)
+                lifetime = timedelta(seconds=lasts)
+                ca.issue(name, key_algorithm="p-256", valid_for=lifetime, valid_from=begin)
         return pki
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
