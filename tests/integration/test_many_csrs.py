@@ -1,5 +1,6 @@
 """CSRs that are signed all or none."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import event
 
 from tests.integration.test_csr import csr, names_of
-from tests.regression.world import Hook, World, fail, hooked
+from tests.regression.world import Hook, World, fail_at, hooked
 from tiny_ca import (
     AsyncCertLifecycleManager,
     CAConfig,
@@ -40,22 +41,27 @@ def requests(*names: str) -> list[bytes]:
     ]
 
 
-def test_each_is_signed_and_stored(tmp_path: Path, db_url: str) -> None:
-    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as ca:
-        ca.create_self_signed_ca(ROOT)
-        asked = requests("a.internal", "b.internal", "c.internal")
-        issued = ca.sign_many_csrs(asked, cert_path="csrs", valid_for=timedelta(hours=1))
-        assert [names_of(each) for each in issued] == [
-            ["a.internal"],
-            ["b.internal"],
-            ["c.internal"],
-        ]
-        for certificate in issued:
-            assert ca.verify_certificate(certificate)
-            lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-            assert lifetime == timedelta(hours=1)
-        assert len(list((tmp_path / "csrs").glob("*/?.internal.csr"))) == 3
-        assert not list((tmp_path / "csrs").glob("*/*.key"))
+@pytest.fixture
+def ca(tmp_path: Path, db_url: str) -> Iterator[CertLifecycleManager]:
+    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as made:
+        made.create_self_signed_ca(ROOT)
+        yield made
+
+
+def test_each_is_signed_and_stored(ca: CertLifecycleManager, tmp_path: Path) -> None:
+    asked = requests("a.internal", "b.internal", "c.internal")
+    issued = ca.sign_many_csrs(asked, cert_path="csrs", valid_for=timedelta(hours=1))
+    assert [names_of(each) for each in issued] == [
+        ["a.internal"],
+        ["b.internal"],
+        ["c.internal"],
+    ]
+    for certificate in issued:
+        assert ca.verify_certificate(certificate)
+        lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+        assert lifetime == timedelta(hours=1)
+    assert len(list((tmp_path / "csrs").glob("*/?.internal.csr"))) == 3
+    assert not list((tmp_path / "csrs").glob("*/*.key"))
 
 
 def test_two_transactions_write(tmp_path: Path) -> None:
@@ -74,16 +80,14 @@ def test_two_transactions_write(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [("b", "taken"), ("b", "c", "b")], ids=["taken", "twice"])
 def test_a_name_that_can_not_be_had_leaves_none(
-    tmp_path: Path, db_url: str, names: tuple[str, ...]
+    ca: CertLifecycleManager, tmp_path: Path, names: tuple[str, ...]
 ) -> None:
-    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as ca:
-        ca.create_self_signed_ca(ROOT)
-        ca.sign_many_csrs(requests("taken.internal"))
-        before = set(tmp_path.rglob("*"))
-        with pytest.raises(NotUniqueCertOwner):
-            ca.sign_many_csrs(requests(*(f"{name}.internal" for name in names)))
-        assert set(tmp_path.rglob("*")) == before
-        assert ca.sign_many_csrs(requests("b.internal", "c.internal"))
+    ca.sign_many_csrs(requests("taken.internal"))
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(NotUniqueCertOwner):
+        ca.sign_many_csrs(requests(*(f"{name}.internal" for name in names)))
+    assert set(tmp_path.rglob("*")) == before
+    assert ca.sign_many_csrs(requests("b.internal", "c.internal"))
 
 
 @pytest.mark.parametrize(
@@ -104,14 +108,7 @@ def test_the_error_says_which_request_it_was(
 
 
 def test_a_disk_that_fails_half_way_leaves_none(tmp_path: Path) -> None:
-    hook, calls = Hook("stage"), []
-
-    def strike_at_the_third() -> None:
-        calls.append(1)
-        if len(calls) == 3:
-            fail(StorageError("injected"))()
-        hook.action = strike_at_the_third
-
+    hook = Hook("stage")
     registry = SyncDBHandler(f"sqlite:///{tmp_path / 'r.db'}")
     asked = requests(*(f"{name}.internal" for name in "abcd"))
     with CertLifecycleManager(
@@ -119,7 +116,7 @@ def test_a_disk_that_fails_half_way_leaves_none(tmp_path: Path) -> None:
     ) as ca:
         ca.create_self_signed_ca(ROOT)
         before = set((tmp_path / "pki").rglob("*"))
-        hook.action = strike_at_the_third
+        fail_at(hook, 3, StorageError("injected"))
         with pytest.raises(StorageError, match="injected"):
             ca.sign_many_csrs(asked)
         assert set((tmp_path / "pki").rglob("*")) == before
@@ -127,14 +124,12 @@ def test_a_disk_that_fails_half_way_leaves_none(tmp_path: Path) -> None:
         assert len(ca.sign_many_csrs(asked)) == 4
 
 
-def test_a_repeated_batch_gives_the_first(tmp_path: Path, db_url: str) -> None:
-    with CertLifecycleManager(LocalStorage(tmp_path), db_handler=SyncDBHandler(db_url)) as ca:
-        ca.create_self_signed_ca(ROOT)
-        asked = requests("a.internal", "b.internal")
-        first = ca.sign_many_csrs(asked, idempotency_key="k")
-        assert ca.sign_many_csrs(asked, idempotency_key="k") == first
-        with pytest.raises(IdempotencyConflict):
-            ca.sign_many_csrs(asked[:1], idempotency_key="k")
+def test_a_repeated_batch_gives_the_first(ca: CertLifecycleManager) -> None:
+    asked = requests("a.internal", "b.internal")
+    first = ca.sign_many_csrs(asked, idempotency_key="k")
+    assert ca.sign_many_csrs(asked, idempotency_key="k") == first
+    with pytest.raises(IdempotencyConflict):
+        ca.sign_many_csrs(asked[:1], idempotency_key="k")
 
 
 def test_none_under_a_revoked_ca() -> None:

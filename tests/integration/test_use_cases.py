@@ -2,19 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tests.regression.world import ROOT_CONFIG, Hook, World, fail, hooked, leaf, serials
+from tests.regression.world import ROOT_CONFIG, World, leaf, serials
 from tiny_ca import (
     AsyncDBHandler,
     AsyncLocalStorage,
@@ -28,30 +24,16 @@ from tiny_ca import (
     ManualClock,
     NoStorage,
     PublicationURLs,
-    SyncDBHandler,
 )
-from tiny_ca.adapters.outbound.crypto import CAMaterial, CryptographyBackend
+from tiny_ca.adapters.outbound.crypto import CAMaterial
 from tiny_ca.adapters.outbound.system import SystemEntropy
 from tiny_ca.application.recover import Recovery
 from tiny_ca.domain.errors import (
     DBNotInitedError,
-    ErrorLoadCert,
     FileAlreadyExists,
-    NotOnHold,
-    NotUniqueCertOwner,
-    RegistryError,
     SerialNumberCollision,
-    SigningError,
     StorageError,
-    ValidationCertError,
 )
-from tiny_ca.domain.keys import KeySpec
-from tiny_ca.domain.planning import plan_issuance
-from tiny_ca.domain.profiles import flag_profile
-from tiny_ca.domain.requests import Authority
-
-HOLD = x509.ReasonFlags.certificate_hold
-COMPROMISE = x509.ReasonFlags.key_compromise
 
 
 @pytest.fixture
@@ -68,168 +50,6 @@ def clock() -> ManualClock:
 def ca(world: World, clock: ManualClock) -> Iterator[CertLifecycleManager]:
     with world.ca(clock=clock) as manager:
         yield manager
-
-
-def _reasons(crl: x509.CertificateRevocationList) -> dict[int, x509.ReasonFlags]:
-    return {
-        entry.serial_number: entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-        for entry in crl
-    }
-
-
-class TestStatus:
-    def test_of_every_kind(
-        self, ca: CertLifecycleManager, world: World, clock: ManualClock
-    ) -> None:
-        seen = {}
-        for name, days in (("valid", 300), ("revoked", 300), ("expired", 3)):
-            certificate, _, _ = ca.issue_certificate(leaf(f"{name}.internal", days_valid=days))
-            seen[name] = certificate.serial_number
-        ca.revoke_certificate(seen["revoked"])
-        hook = Hook("reserve", after=True)
-        with world.ca(db_handler=hooked(SyncDBHandler, hook)(world.url), clock=clock) as dying:
-            for name in ("abandoned", "pending"):
-                hook.action = fail(KeyboardInterrupt())
-                with pytest.raises(KeyboardInterrupt):
-                    dying.issue_certificate(leaf(f"{name}.internal"))
-                seen[name] = world.rows()[-1].serial_number
-                if name == "abandoned":
-                    clock.advance(timedelta(days=5))
-                    assert ca.recover().abandoned == 1
-        seen["unknown"] = 4711
-        assert {name: ca.get_certificate_status(number) for name, number in seen.items()} == {
-            name: CertificateStatus(name) for name in seen
-        }
-
-    def test_changes_with_the_second(self, ca: CertLifecycleManager, clock: ManualClock) -> None:
-        certificate, _, _ = ca.issue_certificate(leaf(days_valid=1))
-        number = certificate.serial_number
-        clock.set(certificate.not_valid_after_utc + timedelta(microseconds=999_999))
-        assert ca.get_certificate_status(number) is CertificateStatus.VALID
-        assert ca.verify_certificate(certificate)
-        clock.advance(timedelta(microseconds=1))
-        assert ca.get_certificate_status(number) is CertificateStatus.EXPIRED
-        with pytest.raises(ValidationCertError, match="validity"):
-            ca.verify_certificate(certificate)
-
-    def test_a_revoked_certificate_does_not_expire(
-        self, ca: CertLifecycleManager, clock: ManualClock
-    ) -> None:
-        certificate, _, _ = ca.issue_certificate(leaf(days_valid=1))
-        ca.revoke_certificate(certificate.serial_number)
-        clock.advance(timedelta(days=9))
-        status = ca.get_certificate_status(certificate.serial_number)
-        assert status is CertificateStatus.REVOKED
-
-
-def _twin(factory: CertificateFactory, certificate: x509.Certificate) -> x509.Certificate:
-    plan = plan_issuance(
-        leaf("evil.internal").to_request(flag_profile()),
-        authority=Authority(factory.info, factory.validity),
-        now=certificate.not_valid_before_utc,
-        random_bits=0,
-    )
-    twin = replace(plan, serial_number=certificate.serial_number)
-    return factory.sign_certificate(twin, certificate.public_key())
-
-
-class TestVerify:
-    def test_the_root_itself(self, ca: CertLifecycleManager) -> None:
-        assert ca.verify_certificate(ca.factory.certificate)
-
-    def test_not_before_its_time(self, ca: CertLifecycleManager, clock: ManualClock) -> None:
-        start = clock.now() + timedelta(days=2)
-        certificate, _, _ = ca.issue_certificate(leaf(valid_from=start))
-        with pytest.raises(ValidationCertError, match="validity"):
-            ca.verify_certificate(certificate)
-        clock.set(start)
-        assert ca.verify_certificate(certificate)
-
-    def test_not_of_another_ca(self, ca: CertLifecycleManager, world: World) -> None:
-        other = World(world.folder / "other")
-        other.folder.mkdir()
-        with other.manager() as foreign:
-            # The same name, so that the signature has to tell them apart.
-            foreign.create_self_signed_ca(ROOT_CONFIG)
-            certificate, _, _ = foreign.issue_certificate(leaf())
-        with pytest.raises(ValidationCertError, match="did not sign"):
-            ca.verify_certificate(certificate)
-
-    def test_not_another_one_with_its_serial_number(self, ca: CertLifecycleManager) -> None:
-        """The CA's own key signed both; only one of them is on record."""
-        certificate, _, _ = ca.issue_certificate(leaf())
-        twin = _twin(ca.factory, certificate)
-        ca.factory.verify(twin)
-        with pytest.raises(ValidationCertError, match="another certificate"):
-            ca.verify_certificate(twin)
-
-
-class TestRevoke:
-    def test_an_unknown_certificate(self, ca: CertLifecycleManager) -> None:
-        assert ca.revoke_certificate(4711) is False
-        assert ca.release_certificate(4711) is False
-
-    def test_twice_keeps_the_first_reason_and_date(
-        self, ca: CertLifecycleManager, clock: ManualClock
-    ) -> None:
-        certificate, _, _ = ca.issue_certificate(leaf())
-        number, since = certificate.serial_number, clock.now()
-        assert ca.revoke_certificate(number, COMPROMISE) is True
-        clock.advance(timedelta(hours=1))
-        assert ca.revoke_certificate(number, x509.ReasonFlags.superseded) is True
-        crl = ca.generate_crl()
-        assert _reasons(crl) == {number: COMPROMISE}
-        assert crl[0].revocation_date_utc == since
-
-    def test_frees_the_name(self, ca: CertLifecycleManager) -> None:
-        certificate, _, _ = ca.issue_certificate(leaf())
-        ca.revoke_certificate(certificate.serial_number)
-        ca.issue_certificate(leaf())
-
-    def test_the_root_itself(self, ca: CertLifecycleManager) -> None:
-        root = ca.factory.certificate
-        assert ca.revoke_certificate(root.serial_number, x509.ReasonFlags.ca_compromise)
-        with pytest.raises(ValidationCertError, match="revoked"):
-            ca.verify_certificate(root)
-
-    def test_on_hold_and_released(self, ca: CertLifecycleManager) -> None:
-        certificate, _, _ = ca.issue_certificate(leaf())
-        number = certificate.serial_number
-        assert ca.revoke_certificate(number, HOLD)
-        with pytest.raises(ValidationCertError, match="revoked"):
-            ca.verify_certificate(certificate)
-        assert _reasons(ca.generate_crl()) == {number: HOLD}
-        assert ca.release_certificate(number) is True
-        assert ca.verify_certificate(certificate)
-        assert serials(ca.generate_crl()) == set()
-        with pytest.raises(NotOnHold):
-            ca.release_certificate(number)
-        with pytest.raises(NotUniqueCertOwner):
-            ca.issue_certificate(leaf())
-
-    def test_a_hold_becomes_final_and_keeps_its_date(
-        self, ca: CertLifecycleManager, clock: ManualClock
-    ) -> None:
-        certificate, _, _ = ca.issue_certificate(leaf())
-        number, since = certificate.serial_number, clock.now()
-        ca.revoke_certificate(number, HOLD)
-        clock.advance(timedelta(days=1))
-        ca.revoke_certificate(number, COMPROMISE)
-        crl = ca.generate_crl()
-        assert _reasons(crl) == {number: COMPROMISE}
-        assert crl[0].revocation_date_utc == since
-        with pytest.raises(NotOnHold):
-            ca.release_certificate(number)
-
-    def test_released_after_its_name_was_taken(self, ca: CertLifecycleManager) -> None:
-        first, _, _ = ca.issue_certificate(leaf())
-        ca.revoke_certificate(first.serial_number, HOLD)
-        second, _, _ = ca.issue_certificate(leaf())
-        assert ca.release_certificate(first.serial_number)
-        assert ca.verify_certificate(first)
-        assert ca.verify_certificate(second)
-        with pytest.raises(NotUniqueCertOwner):
-            ca.issue_certificate(leaf())
 
 
 class TestWithoutARegistry:
@@ -485,205 +305,6 @@ class TestSerialNumbers:
         assert entropy.times > 900
 
 
-class TestCRL:
-    def test_that_lost_the_race_leaves_the_newer_one(self, world: World) -> None:
-        hook = Hook("crl_entries")
-        slow_registry = hooked(SyncDBHandler, hook)(world.url)
-        with world.ca() as fast, world.ca(db_handler=slow_registry) as slow:
-            certificate, _, _ = fast.issue_certificate(leaf())
-
-            def overtake() -> None:
-                fast.revoke_certificate(certificate.serial_number)
-                fast.generate_crl()
-
-            hook.action = overtake
-            with pytest.raises(RegistryError, match="higher number"):
-                slow.generate_crl()
-            published = x509.load_pem_x509_crl((world.base / "crl.pem").read_bytes())
-            assert serials(published) == {certificate.serial_number}
-            assert world.staged() == []
-            assert _number(slow.generate_crl()) == 3
-
-    def test_that_could_not_be_put_in_place(self, world: World) -> None:
-        with world.ca() as manager:
-            manager.generate_crl()
-            (world.base / "crl.pem").rename(world.base / "kept")
-            (world.base / "crl.pem").mkdir()
-            with pytest.raises(StorageError):
-                manager.generate_crl()
-            assert world.staged() == []
-            (world.base / "crl.pem").rmdir()
-            assert _number(manager.generate_crl()) == 3
-
-    def test_that_could_not_be_recorded(self, world: World) -> None:
-        hook = Hook("publish_crl")
-        with world.ca(db_handler=hooked(SyncDBHandler, hook)(world.url)) as manager:
-            hook.action = fail(RegistryError("injected"))
-            with pytest.raises(RegistryError, match="injected"):
-                manager.generate_crl()
-            assert not (world.base / "crl.pem").exists()
-            assert world.staged() == []
-
-
-def _number(crl: x509.CertificateRevocationList) -> int:
-    return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-
-
-class ForgetfulKey(ed25519.Ed25519PrivateKey):
-    """A key, as of a module in hardware, that signs something else when it is told to."""
-
-    def __init__(self) -> None:
-        self._key = ed25519.Ed25519PrivateKey.generate()
-        self.is_faulty = False
-
-    def public_key(self) -> ed25519.Ed25519PublicKey:
-        return self._key.public_key()
-
-    def private_bytes_raw(self) -> bytes:
-        return self._key.private_bytes_raw()
-
-    def private_bytes(self, *arguments: Any) -> bytes:
-        return self._key.private_bytes(*arguments)
-
-    def sign(self, data: bytes) -> bytes:
-        return self._key.sign(bytes(data) + b"!" * self.is_faulty)
-
-    def __copy__(self) -> "ForgetfulKey":
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "ForgetfulKey":
-        return self
-
-
-class ForgetfulCrypto(CryptographyBackend):
-    """Makes the CA's key a forgetful one."""
-
-    def __init__(self) -> None:
-        self.key = ForgetfulKey()
-
-    def generate_private_key(self, spec: KeySpec) -> Any:
-        if spec.algorithm is KeyAlgorithm.ED25519:
-            return self.key
-        return super().generate_private_key(spec)
-
-
-class TestASignatureThatIsNotWhatWasPlanned:
-    @pytest.fixture
-    def crypto(self) -> ForgetfulCrypto:
-        return ForgetfulCrypto()
-
-    @pytest.fixture
-    def ca(self, world: World, crypto: ForgetfulCrypto) -> Iterator[CertLifecycleManager]:
-        with world.manager(crypto=crypto) as manager:
-            config = CAConfig(common_name="Root", key_algorithm=KeyAlgorithm.ED25519)
-            manager.create_self_signed_ca(config)
-            yield manager
-
-    def test_on_a_certificate(
-        self, ca: CertLifecycleManager, crypto: ForgetfulCrypto, world: World
-    ) -> None:
-        before = world.tree()
-        crypto.key.is_faulty = True
-        with pytest.raises(SigningError):
-            ca.issue_certificate(leaf())
-        assert world.tree() == before
-        assert world.statuses("a.internal") == ["abandoned"]
-        crypto.key.is_faulty = False
-        assert ca.verify_certificate(ca.issue_certificate(leaf())[0])
-
-    def test_on_a_root(self, ca: CertLifecycleManager, crypto: ForgetfulCrypto) -> None:
-        first = ca.factory.certificate
-        crypto.key.is_faulty = True
-        config = CAConfig(common_name="Root", key_algorithm=KeyAlgorithm.ED25519)
-        with pytest.raises(SigningError):
-            ca.create_self_signed_ca(config, is_overwrite=True)
-        crypto.key.is_faulty = False
-        assert ca.factory.certificate == first
-        assert ca.verify_certificate(first)
-
-    def test_on_a_crl(
-        self, ca: CertLifecycleManager, crypto: ForgetfulCrypto, world: World
-    ) -> None:
-        crypto.key.is_faulty = True
-        with pytest.raises(SigningError):
-            ca.generate_crl()
-        assert not (world.base / "crl.pem").exists()
-        assert world.staged() == []
-
-
-class TestCertificateFactory:
-    """The methods of tiny_ca 0.1, which keep no record."""
-
-    @pytest.fixture
-    def factory(self) -> CertificateFactory:
-        root, key = CertificateFactory.build_self_signed_ca(
-            "Own Root", "Own", "FI", days_valid=100, key_algorithm=KeyAlgorithm.P256
-        )
-        return CertificateFactory(CAMaterial(root, key))
-
-    def test_build_self_signed_ca(self, factory: CertificateFactory) -> None:
-        root = factory.certificate
-        assert root.subject == root.issuer
-        assert root.subject.rfc4514_string() == "CN=Own Root,O=Own,C=FI"
-        assert root.not_valid_after_utc - root.not_valid_before_utc == timedelta(days=100)
-        assert root.extensions.get_extension_for_class(x509.BasicConstraints).critical
-        root.verify_directly_issued_by(root)
-
-    def test_build_self_signed_ca_as_0_1_called_it(self) -> None:
-        root, key = CertificateFactory.build_self_signed_ca()
-        assert root.subject.rfc4514_string() == "CN=Internal CA,O=My Company,C=UA"
-        assert key.key_size == 2048
-
-    def test_issue_certificate(self, factory: CertificateFactory) -> None:
-        certificate, key, csr = factory.issue_certificate(
-            "a.internal",
-            CertType.DEVICE,
-            days_valid=10,
-            is_server_cert=True,
-            san_dns=["b.internal"],
-            san_ip=["10.0.0.1"],
-            key_algorithm=KeyAlgorithm.P256,
-        )
-        assert key.public_key() == certificate.public_key() == csr.public_key()
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        assert names.get_values_for_type(x509.DNSName) == ["a.internal", "b.internal"]
-        assert certificate.issuer == factory.certificate.subject
-        factory.validate_cert(certificate)
-
-    def test_validate_cert(self, factory: CertificateFactory) -> None:
-        start = datetime.now(UTC) + timedelta(days=1)
-        future, _, _ = factory.issue_certificate(
-            "a.internal", valid_from=start, days_valid=1, key_algorithm=KeyAlgorithm.P256
-        )
-        with pytest.raises(ValidationCertError, match="valid from"):
-            factory.validate_cert(future)
-        foreign, _ = CertificateFactory.build_self_signed_ca(key_algorithm=KeyAlgorithm.P256)
-        with pytest.raises(ValidationCertError, match="issuer"):
-            factory.validate_cert(foreign)
-
-    def test_build_crl(self, factory: CertificateFactory) -> None:
-        since = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-        rows = [
-            SimpleNamespace(serial_number="5", revocation_date=since, revocation_reason=None),
-            SimpleNamespace(
-                serial_number=6, revocation_date=since, revocation_reason="keyCompromise"
-            ),
-            SimpleNamespace(serial_number=7, revocation_date=None),
-        ]
-        crl = factory.build_crl(rows, days_valid=3, crl_number=9)
-        assert serials(crl) == {5, 6}
-        assert _number(crl) == 9
-        assert crl.next_update_utc - crl.last_update_utc == timedelta(days=3)
-        assert crl.is_signature_valid(factory.certificate.public_key())
-
-    def test_of_a_leaf(self, factory: CertificateFactory) -> None:
-        certificate, key, _ = factory.issue_certificate(
-            "a.internal", key_algorithm=KeyAlgorithm.P256
-        )
-        with pytest.raises(ErrorLoadCert, match="not a CA"):
-            CertificateFactory(CAMaterial(certificate, key))
-
-
 def test_logs_hold_no_key(ca: CertLifecycleManager, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("DEBUG", logger="tiny_ca"):
         certificate, key, _ = ca.issue_certificate(leaf())
@@ -694,13 +315,3 @@ def test_logs_hold_no_key(ca: CertLifecycleManager, caplog: pytest.LogCaptureFix
     assert "a.internal" in text
     assert "PRIVATE" not in text
     assert str(key.private_numbers().private_value) not in text
-
-
-def test_nothing_verifies_under_a_ca_that_is_revoked(manager: CertLifecycleManager) -> None:
-    """RFC 5280 §6.1.3 (a)(3) holds for every certificate of the path."""
-    certificate, _, _ = manager.issue_certificate(leaf())
-    assert manager.verify_certificate(certificate)
-    assert manager.factory is not None
-    manager.revoke_certificate(manager.factory.certificate.serial_number)
-    with pytest.raises(ValidationCertError, match="issuer"):
-        manager.verify_certificate(certificate)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -19,6 +20,7 @@ __all__ = [
     "Hook",
     "World",
     "fail",
+    "fail_at",
     "hooked",
     "leaf",
     "locked",
@@ -146,6 +148,18 @@ def hooked(kind: type, hook: Hook) -> type:
         return result
 
     return type(f"Hooked{kind.__name__}", (kind,), {hook.method: call})
+
+
+def fail_at(hook: Hook, call: int, error: BaseException) -> None:
+    """Let *hook* raise *error* when its method is called for the *call*-th time from now."""
+    calls = count(1)
+
+    def strike() -> None:
+        if next(calls) == call:
+            raise error
+        hook.action = strike
+
+    hook.action = strike
 
 
 @contextmanager
