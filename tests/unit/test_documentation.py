@@ -13,6 +13,9 @@ import yaml
 
 from tests.support import unavailable
 
+# Groups come first: nobody waits for these at the end.
+pytestmark = pytest.mark.xdist_group("documentation")
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FETCHED = {

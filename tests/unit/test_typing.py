@@ -17,6 +17,9 @@ import pytest
 from tests.support import unavailable
 from tests.unit.test_project import ROOT, blocks
 
+# Groups come first: nobody waits for these at the end.
+pytestmark = pytest.mark.xdist_group("typing")
+
 TYPING = ROOT / "tests/typing"
 IMPORTS = """
 from typing import assert_type as is_a
