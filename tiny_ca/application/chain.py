@@ -1,6 +1,7 @@
 """From a certificate up to a root, through the CAs on record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -15,7 +16,7 @@ from tiny_ca.ports.issuer import (
     own_issuer_id,
 )
 
-__all__ = ["chain_of", "check_on_record", "parent_of", "roots_above"]
+__all__ = ["chain_of", "check_not_revoked", "check_on_record", "parent_of", "roots_above"]
 
 _LONGEST = 16
 
@@ -110,7 +111,12 @@ def check_on_record(services: Services, ca: x509.Certificate) -> None:
 
     A CA from elsewhere need not be in the registry.  Raises `ValidationCertError`.
     """
-    for authority in (ca, *_ancestors(services, ca, ())):
+    check_not_revoked(services, (ca, *_ancestors(services, ca, ())))
+
+
+def check_not_revoked(services: Services, authorities: Iterable[x509.Certificate]) -> None:
+    """Check that none of these CAs' certificates is revoked.  Raises `ValidationCertError`."""
+    for authority in authorities:
         serial_number, signer = authority.serial_number, issuer_id_of(authority)
         for record in services.registry.issuer_certificates(own_issuer_id(authority)):
             is_it = (record.serial_number, record.issuer_id) == (serial_number, signer)
@@ -122,4 +128,9 @@ def check_on_record(services: Services, ca: x509.Certificate) -> None:
 def _loaded(record: CertificateRecord) -> x509.Certificate:
     if record.certificate_pem is None:
         raise RegistryError(f"The CA {record.common_name!r} has no certificate on record.")
-    return x509.load_pem_x509_certificate(record.certificate_pem.encode())
+    return _read(record.certificate_pem)
+
+
+@lru_cache(maxsize=64)
+def _read(pem: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem.encode())

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from cryptography import x509
@@ -89,6 +90,8 @@ def issuer_id_of_key(name: x509.Name, public_key: Any) -> str:
     return _issuer_id(name, key_identifier(public_key))
 
 
+# A process asks about the same few CAs for every certificate that they sign.
+@lru_cache(maxsize=256)
 def own_issuer_id(certificate: x509.Certificate) -> str:
     """Give the id of the CA that *certificate* is of: 32 hex digits."""
     try:
@@ -107,6 +110,7 @@ def is_ca(certificate: x509.Certificate) -> bool:
     return found.value.ca
 
 
+@lru_cache(maxsize=256)
 def issuer_id_of(certificate: x509.Certificate) -> str:
     """Give the id of the CA that signed *certificate*, from what it says itself."""
     identifier = _issuer_key_identifier(certificate)

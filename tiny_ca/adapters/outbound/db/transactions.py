@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from tiny_ca.adapters.outbound.db.outbox import tell
 from tiny_ca.adapters.outbound.db.prepared import Prepared
@@ -220,11 +221,19 @@ def _check_authorities(connection: Connection, reservations: Sequence[Reservatio
     above = {place for one in reservations for place in one.authorities}
     if not above:
         return
-    query = select(_c.issuer_id, _c.serial_number, _c.common_name, _c.status)
-    query = query.where(_c.serial_number.in_({str(serial_number) for _, serial_number in above}))
-    for row in connection.execute(query.order_by(_c.id).with_for_update(read=True)):
+    serial_numbers = {str(serial_number) for _, serial_number in above}
+    values = {f"serial_{place}": number for place, number in enumerate(serial_numbers)}
+    for row in _authorities(len(values)).rows(connection, values):
         if row.status == REVOKED and (row.issuer_id, int(row.serial_number)) in above:
             raise revoked_meanwhile(row.common_name)
+
+
+@lru_cache(maxsize=64)
+def _authorities(count: int) -> Prepared:
+    """Read the rows of so many serial numbers, and keep them as they are."""
+    which = or_(*(_c.serial_number == bindparam(f"serial_{place}") for place in range(count)))
+    query = select(_c.issuer_id, _c.serial_number, _c.common_name, _c.status).where(which)
+    return Prepared(query.order_by(_c.id).with_for_update(read=True))
 
 
 def _check_pending(connection: Connection, reservations: Sequence[Reservation]) -> None:
