@@ -72,13 +72,14 @@ def carry_out(
     if existing is not None:
         check_is_issuer(existing, wanted.issuer)
     replaced = None if existing is None else location_of(services, existing, place.file_name)
-    wanted = replace(
-        wanted,
-        predecessor=None if existing is None else existing.serial_number,
-        predecessor_issuer_id=None if existing is None else existing.issuer_id,
-        retry_key=retry_key,
-        replaces_files=is_overwrite,
-    )
+    if is_overwrite or retry_key is not None:
+        wanted = replace(
+            wanted,
+            predecessor=None if existing is None else existing.serial_number,
+            predecessor_issuer_id=None if existing is None else existing.issuer_id,
+            retry_key=retry_key,
+            replaces_files=is_overwrite,
+        )
     [outcome] = run_issuance(services, [wanted])
     if replaced is not None and (replaced.folder, replaced.uuid) != (place.folder, place.uuid):
         services.storage.delete(replaced)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
 
 from tiny_ca.domain.errors import InvalidName, InvalidRequest
@@ -195,6 +196,7 @@ class Profile:
         return self.key_usage - {KeyUsage.KEY_ENCIPHERMENT}
 
 
+@cache
 def flag_profile(*, is_server: bool = False, is_client: bool = False) -> Profile:
     """Give the profile of a request that names none and says by flags what it is for."""
     flags = {ExtendedKeyUsage.SERVER_AUTH: is_server, ExtendedKeyUsage.CLIENT_AUTH: is_client}

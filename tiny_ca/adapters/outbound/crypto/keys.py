@@ -102,6 +102,9 @@ def _check_modulus(public_key: rsa.RSAPublicKey) -> None:
         raise WeakKey(f"The RSA key can be broken ({', '.join(found)}): make another one.")
 
 
+_SHA256, _SHA384, _SHA512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+
+
 def signature_hash(
     key: object,
 ) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
@@ -110,10 +113,9 @@ def signature_hash(
     As strong as the curve (RFC 5758 §3.2); Ed25519, Ed448 and ML-DSA hash for themselves
     (RFC 8410 §3, RFC 9881 §3).
     """
-    if isinstance(key, (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey)):
-        if key.curve.key_size <= 256:
-            return hashes.SHA256()
-        return hashes.SHA384() if key.curve.key_size <= 384 else hashes.SHA512()
-    if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)):
-        return hashes.SHA256()
-    return None
+    # Not by its class: abstract ones take long to say whether one is theirs.
+    curve: ec.EllipticCurve | None = getattr(key, "curve", None)
+    if curve is not None:
+        size = curve.key_size
+        return _SHA256 if size <= 256 else _SHA384 if size <= 384 else _SHA512
+    return _SHA256 if isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey)) else None

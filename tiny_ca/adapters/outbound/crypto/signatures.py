@@ -3,6 +3,7 @@
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
@@ -47,13 +48,8 @@ def signature_algorithm(key: CertificateIssuerPrivateKeyTypes) -> bytes:
 def sign_octets(key: Any, octets: bytes) -> bytes:
     """Sign *octets* as `signature_algorithm` says.  Raises `SigningError`."""
     try:
-        chosen = signature_hash(key)
-        if chosen is None:
-            signature: bytes = key.sign(octets)
-        elif isinstance(key, ec.EllipticCurvePrivateKey):
-            signature = key.sign(octets, ec.ECDSA(chosen))
-        else:
-            signature = key.sign(octets, padding.PKCS1v15(), chosen)
+        signature: bytes = key.sign(octets, *_parameters(key))
+        if isinstance(key, rsa.RSAPrivateKey):
             # A faulty RSA-CRT signature would give the key away; checking one costs little.
             verify_octets(key.public_key(), signature, octets)
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
@@ -63,13 +59,21 @@ def sign_octets(key: Any, octets: bytes) -> bytes:
 
 def verify_octets(public_key: Any, signature: bytes, octets: bytes) -> None:
     """Check a signature that `sign_octets` made.  Raises `SigningError`."""
-    chosen = signature_hash(public_key)
-    arguments: tuple[Any, ...] = ()
-    if isinstance(public_key, ec.EllipticCurvePublicKey) and chosen is not None:
-        arguments = (ec.ECDSA(chosen),)
-    elif chosen is not None:
-        arguments = padding.PKCS1v15(), chosen
     try:
-        public_key.verify(signature, octets, *arguments)
+        public_key.verify(signature, octets, *_parameters(public_key))
     except (InvalidSignature, TypeError, ValueError) as error:
         raise SigningError("The new signature does not verify; it was discarded.") from error
+
+
+_BY_CURVE = {
+    one.name: (ec.ECDSA(one),) for one in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
+}
+
+
+def _parameters(key: Any) -> tuple[Any, ...]:
+    """Give what signing and verifying are told beside the octets."""
+    chosen = signature_hash(key)
+    if chosen is None:
+        return ()
+    is_rsa = isinstance(key, (rsa.RSAPrivateKey, rsa.RSAPublicKey))
+    return (padding.PKCS1v15(), chosen) if is_rsa else _BY_CURVE[chosen.name]

@@ -81,7 +81,7 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         """Raise `FileAlreadyExists` if something lies at *location*."""
         with storage_errors("Looking for a free folder"):
             folder = self._folder(location)
-            if folder.is_symlink() or folder.exists():
+            if os.path.lexists(folder):
                 raise FileAlreadyExists(folder)
 
     def stage(
@@ -244,7 +244,7 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         folder = self._check_inside(self._within(cert_path, uuid))
         path = folder / f"{path_segment(file_name)}{extension}"
         with storage_errors("Saving a file"):
-            if not is_overwrite and (path.is_symlink() or path.exists()):
+            if not is_overwrite and os.path.lexists(path):
                 raise FileAlreadyExists(path)
             make_folders(folder)
             staged = self._staged(str(uuid4()))
@@ -273,8 +273,7 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         """Join, and follow symbolic links to make sure that the result is in the base folder."""
         folder = self._base
         if cert_path is not None and str(cert_path) not in ("", "."):
-            folder /= folder_path(Path(cert_path).as_posix())
-        self._check_inside(folder)
+            folder = self._check_inside(folder / folder_path(Path(cert_path).as_posix()))
         return folder if uuid is None else folder / uuid
 
     def _check_inside(self, folder: Path) -> Path:
