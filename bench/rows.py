@@ -181,6 +181,7 @@ def _verify() -> Iterator[Row]:
         "Check a certificate's signature and period, and that the registry has it, valid.",
         [
             Case(OURS, "tiny_ca", "verify"),
+            Case("for the second time", "tiny_ca", "verify_again"),
             Case("bare signature check", "bare", "verify"),
             Case("tiny_ca 0.2.1", "tiny_ca 0.2.1", "verify", count=100),
         ],

@@ -137,6 +137,18 @@ def verify(folder: Path, **options: Any) -> Prepare:
     return lambda count: each(ca.verify_certificate, issued(ca, count))
 
 
+def verify_again(folder: Path, **options: Any) -> Prepare:
+    """Verify what this process has seen before, as a server that its clients come back to."""
+    ca = manager(folder, **options)
+
+    def prepare(count: int) -> Timed:
+        known = issued(ca, count)
+        each(ca.verify_certificate, known)()
+        return each(ca.verify_certificate, known)
+
+    return prepare
+
+
 def verify_chain(folder: Path, **options: Any) -> Prepare:
     ca = manager(folder, files=True, **options)
     ca.issue_intermediate_ca(CAConfig(common_name="Below", key_algorithm="p-256", days_valid=365))

@@ -65,10 +65,10 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
             )
     check_on_record(services, issuer.certificate)
     number = certificate.serial_number
-    record = services.registry.get_by_serial(number, issuer_id_of(certificate))
+    record = services.registry.get_by_serial(number, issuer.issuer_id)
     if record is None:
-        # One from elsewhere need not say which key has signed it (RFC 5280 §4.2.1.1).
-        record = services.registry.get_by_serial(number, issuer.issuer_id)
+        # One from elsewhere may call the key that has signed it something else.
+        record = services.registry.get_by_serial(number, issuer_id_of(certificate))
     if record is None or record.certificate_pem is None:
         raise ValidationCertError(
             f"The registry does not know the certificate {certificate.serial_number}."

@@ -208,8 +208,9 @@ class IssuerContract:
                 issuer.verify(certificate)
 
     def test_refuses_what_was_altered(self, issuer: Issuer) -> None:
-        """One bit of the signature, or of what it covers."""
+        """One bit of the signature, or of what it covers, though the original was good."""
         certificate = issuer.sign_certificate(leaf_plan(), sample_key().public_key())
+        issuer.verify(certificate)
         der = certificate.public_bytes(Encoding.DER)
         name = der.replace(b"leaf.example", b"lead.example")
         signature = der[:-1] + bytes([der[-1] ^ 1])

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
 from io import BytesIO
 from logging import Logger, getLogger
 from typing import Any, BinaryIO, Protocol
@@ -63,6 +64,10 @@ class CertificateFactory:
         self._info = ca_loader.base_info
         self._issuer_id = own_issuer_id(self._certificate)
         self._signer = Signer.of(self._key, self._certificate)
+        # Clients come again, and a signature that was good stays good.
+        self._check_signature = lru_cache(maxsize=1024)(
+            partial(_check_signature, self._certificate)
+        )
         self._logger = logger or getLogger("tiny_ca")
 
     @property
@@ -106,14 +111,7 @@ class CertificateFactory:
 
     def verify(self, certificate: x509.Certificate) -> None:
         """Check that this CA signed *certificate*.  Raises `ValidationCertError`."""
-        try:
-            if certificate.issuer != self._certificate.subject:
-                raise ValidationCertError("The certificate's issuer is not this CA.")
-            certificate.verify_directly_issued_by(self._certificate)
-        except (InvalidSignature, TypeError, ValueError) as error:
-            raise ValidationCertError(
-                f"This CA's key did not sign the certificate: {error}"
-            ) from error
+        self._check_signature(certificate)
 
     def validate_cert(self, cert: x509.Certificate) -> None:
         """Check signature and validity period, now.  Raises `ValidationCertError`.
@@ -236,6 +234,15 @@ class CertificateFactory:
         self.sign_crl(CRLPlan(stamp), map(encode_crl_entry, entries), file)
         self.verify_crl(file.getvalue())
         return x509.load_der_x509_crl(file.getvalue())
+
+
+def _check_signature(ca: x509.Certificate, certificate: x509.Certificate) -> None:
+    try:
+        if certificate.issuer != ca.subject:
+            raise ValidationCertError("The certificate's issuer is not this CA.")
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, TypeError, ValueError) as error:
+        raise ValidationCertError(f"This CA's key did not sign the certificate: {error}") from error
 
 
 def _now() -> datetime:
