@@ -87,7 +87,6 @@ def revoke_many(
     query = revocable_query(wanted, at, limit, after, connection.dialect.name)
     rows = connection.execute(query if dry_run else query.with_for_update()).all()
     changed, revoked, already = defaultdict(list), [], []
-    told: list[Event] = []
     listed: list[tuple[Row[Any], Revocation]] = []
     for row in rows:
         current = _revocation_of(row)
@@ -97,14 +96,12 @@ def revoke_many(
         else:
             changed[revocation].append(row.id)
             listed.append((row, revocation))
-            place = row.issuer_id, int(row.serial_number), row.common_name
-            told.append(events.revoked(place, revocation, at))
             revoked.append(int(row.serial_number))
     if not dry_run:
         for revocation, ids in changed.items():
             _write_revocation(connection, ids, revocation)
         list_revocations(connection, listed)
-        tell(connection, told)
+        tell(connection, (_revoked(row, revocation, at) for row, revocation in listed))
     following = rows[-1].id if len(rows) == limit else None
     return RevokedBatch(tuple(revoked), tuple(already), following)
 
@@ -145,6 +142,11 @@ def _check_unambiguous(connection: Connection, serial_numbers: Sequence[int]) ->
     ambiguous = connection.execute(query.limit(1)).scalar()
     if ambiguous is not None:
         raise AmbiguousSerialNumber(int(ambiguous))
+
+
+def _revoked(row: Row[Any], revocation: Revocation, at: datetime) -> Event:
+    place = row.issuer_id, int(row.serial_number), row.common_name
+    return events.revoked(place, revocation, at)
 
 
 def _revocation_of(row: Row[Any]) -> Revocation | None:
