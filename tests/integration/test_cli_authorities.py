@@ -9,6 +9,7 @@ from cryptography import x509
 
 from tests.command_line import tiny_ca
 from tests.integration.legacy import LegacyRegistry
+from tests.integration.test_damaged_backups import flipped, rewritten, with_manifest
 
 
 def cas(*more: str | Path) -> list[tuple[str, str, bool]]:
@@ -132,12 +133,32 @@ class TestCopies:
         tiny_ca("revoke", serial)
         tiny_ca("crl")
         restored = ("restore", "pki.tar", "again", "--crl", pki / "crl.pem")
-        assert tiny_ca(*restored, "--dry-run").code == 0
+        would = tiny_ca(*restored, "--dry-run", "--json").json
+        assert (would["dry_run"], would["certificates"], would["folder"]) == (True, 2, "again")
+        assert [each["serial"] for each in would["revoked_again"]] == [serial]
+        assert would["parts"]["folders"] == 5
+        assert "would" in tiny_ca(*restored, "--dry-run").out.lower()
         assert not Path("again").exists()
         told = tiny_ca(*restored, "--json").json
         assert [each["serial"] for each in told["revoked_again"]] == [serial]
         assert tiny_ca("show", serial, "-C", "again", "--json").json["status"] == "revoked"
         assert tiny_ca(*restored, "--dry-run").code == 4
+
+    @pytest.mark.parametrize("part", ["registry/certificates", "folders"])
+    def test_a_dry_run_reads_all_of_the_archive(self, pki: Path, part: str) -> None:
+        tiny_ca("issue", "a.test")
+        tiny_ca("backup", "pki.tar")
+        rewritten(Path("pki.tar"), flipped(part))
+        refused = tiny_ca("restore", "pki.tar", "again", "--dry-run")
+        assert refused.code == tiny_ca("restore", "pki.tar", "again").code == 1
+        assert part in refused.err
+
+    def test_a_dry_run_looks_at_the_schema(self, pki: Path) -> None:
+        tiny_ca("backup", "pki.tar")
+        rewritten(Path("pki.tar"), with_manifest(revision="of-tomorrow"))
+        refused = tiny_ca("restore", "pki.tar", "again", "--dry-run")
+        assert (refused.code, "of-tomorrow" in refused.err) == (1, True)
+        assert not Path("again").exists()
 
     def test_a_registry_of_0_1_1_is_migrated(self, in_an_empty_folder: None) -> None:
         old = LegacyRegistry()

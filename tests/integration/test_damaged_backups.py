@@ -45,7 +45,7 @@ def rewritten(archive: Path, change: Callable[[Members], object]) -> Path:
     return archive
 
 
-def _flip(part: str) -> Callable[[Members], None]:
+def flipped(part: str) -> Callable[[Members], None]:
     def change(members: Members) -> None:
         place = next(n for n, (one, _) in enumerate(members) if one.name.startswith(part))
         one, data = members[place]
@@ -73,7 +73,7 @@ def _member(name: str, data: bytes = b"x", **fields: Any) -> Callable[[Members],
     return change
 
 
-def _manifest(**changes: object) -> Callable[[Members], None]:
+def with_manifest(**changes: object) -> Callable[[Members], None]:
     def change(members: Members) -> None:
         one, data = members[-1]
         members[-1] = one, json.dumps(json.loads(data) | changes).encode()
@@ -108,10 +108,10 @@ def _row(table: str, **changes: object) -> Callable[[Members], None]:
 
 
 TAMPERING: dict[str, Callable[[Members], object]] = {
-    "a row": _flip("registry/certificates/"),
-    "an issuer": _flip("registry/certificate_issuers/"),
-    "a key": _flip("folders/"),
-    "a CRL": _flip("crls/"),
+    "a row": flipped("registry/certificates/"),
+    "an issuer": flipped("registry/certificate_issuers/"),
+    "a key": flipped("folders/"),
+    "a CRL": flipped("crls/"),
     "a member is gone": lambda members: members.pop(2),
     "a member is twice there": lambda members: members.insert(2, members[2]),
     "two have changed places": _swap("folders/"),
@@ -119,8 +119,8 @@ TAMPERING: dict[str, Callable[[Members], object]] = {
     "the manifest is gone": lambda members: members.pop(),
     "the manifest is not the last": lambda members: members.insert(0, members.pop()),
     "the manifest is no manifest": lambda members: members.append((members.pop()[0], b"[]")),
-    "another format": _manifest(format=2),
-    "another schema": _manifest(revision="9999"),
+    "another format": with_manifest(format=2),
+    "another schema": with_manifest(revision="9999"),
     "up and out": _sealed(_member("folders/../../x")),
     "absolute": _sealed(_member("/etc/x")),
     "a hidden folder": _sealed(_member("folders/.staging/uuid/x")),

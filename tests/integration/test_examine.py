@@ -393,3 +393,26 @@ def test_rows_of_many_pages(world: World) -> None:
         examination = ca.examine()
     assert (examination.certificates, examination.files) == (502, 502)
     assert examination.is_sound
+
+
+class Asked(SyncDBHandler):
+    """A registry that counts how often it is asked for a single row."""
+
+    count = 0
+
+    def get_by_serial(self, serial: int, issuer_id: str | None = None) -> object:
+        self.count += 1
+        return super().get_by_serial(serial, issuer_id)
+
+
+def test_rows_of_files_are_read_by_pages(world: World) -> None:
+    registry = Asked(f"sqlite:///{world.db}")
+    with CertLifecycleManager(LocalStorage(world.base), db_handler=registry) as ca:
+        ca.create_self_signed_ca(CAConfig(common_name="Root", key_algorithm="p-256"))
+        ca.issue_many(
+            [ClientConfig(common_name=f"n{n}.test", key_algorithm="p-256") for n in range(30)]
+        )
+        registry.count = 0
+        examination = ca.examine()
+    assert (examination.is_sound, examination.files) == (True, 31)
+    assert registry.count == 0

@@ -17,6 +17,7 @@ from tiny_ca.domain.records import CRLEntry
 from tiny_ca.domain.revocation import CRLReason
 
 __all__ = [
+    "CERTIFICATES",
     "CRLS",
     "FOLDERS",
     "MANIFEST",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 REGISTRY, FOLDERS, CRLS = "registry", "folders", "crls"
+CERTIFICATES = f"{REGISTRY}/certificates"
 REVOKED, MANIFEST = "revoked.jsonl", "manifest.json"
 
 
@@ -79,6 +81,10 @@ class Tally:
         digest.update(data)
         self._members[part] = self._members.get(part, 0) + 1
         self._items[part] = self._items.get(part, 0) + items
+
+    def items(self, part: str) -> int:
+        """Give how many items of a part there were."""
+        return self._items.get(part, 0)
 
     def parts(self) -> tuple[BackupPart, ...]:
         """Give what there was, in its order."""

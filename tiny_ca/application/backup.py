@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from tiny_ca.application.archive_format import (
+    CERTIFICATES,
     CRLS,
     FOLDERS,
     MANIFEST,
@@ -17,6 +18,7 @@ from tiny_ca.application.archive_format import (
     dump_rows,
     load_rows,
 )
+from tiny_ca.application.progress import counted
 from tiny_ca.application.services import Services
 from tiny_ca.domain.backup import FORMAT, BackupManifest, Row
 from tiny_ca.domain.errors import BackupError, UnsafePath
@@ -25,6 +27,7 @@ from tiny_ca.domain.names import path_segment
 from tiny_ca.domain.records import CertificateStatus, CRLEntry, Location
 from tiny_ca.ports.archive import Archives, ArchiveWriter
 from tiny_ca.ports.backup import BackupRegistry, BackupStorage
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["backup", "backup_ports"]
 
@@ -50,6 +53,7 @@ def backup(
     *,
     version: str,
     is_overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> BackupManifest:
     """Write registry, folders and CRLs to *path*, while others go on issuing.
 
@@ -61,7 +65,7 @@ def backup(
     with archives.create(path, is_overwrite=is_overwrite) as archive:
         writing = _Writing(archive)
         registry.export_rows(writing.add_rows)
-        without_files = _add_folders(services, storage, writing)
+        without_files = _add_folders(services, storage, writing, progress)
         for name, data in storage.export_crls():
             writing.add(f"{CRLS}/{name}", data)
         manifest = BackupManifest(
@@ -92,15 +96,17 @@ class _Writing:
         self.add(name, dump_rows(rows), len(rows))
 
     def certificates(self) -> Iterator[Row]:
-        for data in self._archive.members(f"{REGISTRY}/certificates"):
+        for data in self._archive.members(CERTIFICATES):
             yield from load_rows(data)
 
 
-def _add_folders(services: Services, storage: BackupStorage, writing: _Writing) -> int:
+def _add_folders(
+    services: Services, storage: BackupStorage, writing: _Writing, progress: Progress | None
+) -> int:
     """Add the files of every certificate; give how many valid ones have none."""
     without_files = 0
     revoked: list[Row] = []
-    for row in writing.certificates():
+    for row in counted(writing.certificates(), progress, writing.tally.items(CERTIFICATES)):
         if row["uuid"] is None or row["certificate_pem"] is None:
             continue
         serial_number = int(cast("str", row["serial_number"]))

@@ -1,15 +1,18 @@
 """Compare registry, files and CRLs, and repair what can be repaired without loss."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
+from pathlib import Path
 
 from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.examine_crls import crl_findings
-from tiny_ca.application.find import find_same
+from tiny_ca.application.find import find_same, is_of
 from tiny_ca.application.issuance import location_of
+from tiny_ca.application.progress import Steps, counted
 from tiny_ca.application.query import find_all
 from tiny_ca.application.services import Services
 from tiny_ca.application.stored import load_files
@@ -20,11 +23,13 @@ from tiny_ca.domain.names import file_name_of
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.examination import ExaminableStorage
-from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.issuer import Issuer, issuer_id_of
+from tiny_ca.ports.progress import Progress
 from tiny_ca.ports.storage import Artefacts
 
 __all__ = ["examine"]
 
+_PAGE = 500
 _VALID = CertificateFilter(status=CertificateStatus.VALID)
 
 
@@ -35,7 +40,13 @@ class _Tally:
     crls: int = 0
 
 
-def examine(services: Services, issuer: Issuer | None, *, fix: bool = False) -> Examination:
+def examine(
+    services: Services,
+    issuer: Issuer | None,
+    *,
+    fix: bool = False,
+    progress: Progress | None = None,
+) -> Examination:
     """Look at every valid certificate, every file and every CRL.
 
     With *fix*: a certificate that is missing is written from the registry, a key that others
@@ -44,9 +55,9 @@ def examine(services: Services, issuer: Issuer | None, *, fix: bool = False) -> 
     """
     tally, storage = _Tally(), services.storage
     is_examinable = isinstance(storage, ExaminableStorage)
-    findings = list(_row_findings(services, tally, fix=fix))
+    findings = list(_row_findings(services, tally, progress, fix=fix))
     if isinstance(storage, ExaminableStorage):
-        findings += _file_findings(services, storage, tally)
+        findings += _file_findings(services, storage, tally, progress)
         findings += _mode_findings(storage, fix=fix)
     for checked in crl_findings(services, issuer, fix=fix):
         tally.crls += 1
@@ -60,8 +71,10 @@ def examine(services: Services, issuer: Issuer | None, *, fix: bool = False) -> 
     )
 
 
-def _row_findings(services: Services, tally: _Tally, *, fix: bool) -> Iterator[Finding]:
-    for record in find_all(services, _VALID):
+def _row_findings(
+    services: Services, tally: _Tally, progress: Progress | None, *, fix: bool
+) -> Iterator[Finding]:
+    for record in _in_view(find_all(services, _VALID), progress):
         tally.certificates += 1
         finding = _of_row(services, record)
         if finding is None or not _is_still_so(services, record):
@@ -69,6 +82,19 @@ def _row_findings(services: Services, tally: _Tally, *, fix: bool) -> Iterator[F
         if fix and finding.problem is Problem.FILES_MISSING:
             finding = _repaired(finding, partial(_add, services, record))
         yield finding
+
+
+def _in_view(
+    records: Iterator[CertificateRecord], progress: Progress | None
+) -> Iterator[CertificateRecord]:
+    """Give records, newest first, and tell by their places how many rows are behind them."""
+    newest, steps = None, Steps(None)
+    for record in records:
+        place = record.position or 0
+        if newest is None:
+            newest, steps = place, Steps(progress, place)
+        yield record
+        steps.reach(newest - place + 1)
 
 
 def _is_still_so(services: Services, record: CertificateRecord) -> bool:
@@ -129,14 +155,14 @@ def _add(services: Services, record: CertificateRecord) -> None:
 
 
 def _file_findings(
-    services: Services, storage: ExaminableStorage, tally: _Tally
+    services: Services, storage: ExaminableStorage, tally: _Tally, progress: Progress | None
 ) -> Iterator[Finding]:
-    now = services.clock.now()
-    for path, certificate in storage.stored_certificates():
-        tally.files += 1
+    now, files = services.clock.now(), counted(storage.stored_certificates(), progress)
+    while page := list(islice(files, _PAGE)):
+        tally.files += len(page)
         # Nobody needs to revoke what is over; its row may have been deleted.
-        is_over = certificate.not_valid_after_utc < now
-        if not is_over and find_same(services, certificate) is None:
+        current = [each for each in page if each[1].not_valid_after_utc >= now]
+        for path, certificate in _unknown(services, current):
             name = certificate.subject.rfc4514_string()
             yield Finding(
                 Problem.UNKNOWN_CERTIFICATE,
@@ -145,6 +171,26 @@ def _file_findings(
                 "can't revoke: restore the registry, or move the file away.",
                 certificate.serial_number,
             )
+
+
+def _unknown(
+    services: Services, files: Sequence[tuple[Path, x509.Certificate]]
+) -> Iterator[tuple[Path, x509.Certificate]]:
+    """Give those of the files whose certificates are not on record."""
+    serials: dict[str, set[int]] = {}
+    for _, certificate in files:
+        serials.setdefault(issuer_id_of(certificate), set()).add(certificate.serial_number)
+    known = {
+        (record.issuer_id, record.serial_number): record
+        for issuer_id, numbers in serials.items()
+        for record in services.registry.get_many(issuer_id, sorted(numbers))
+    }
+    for path, certificate in files:
+        record = known.get((issuer_id_of(certificate), certificate.serial_number))
+        is_known = record is not None and is_of(record, certificate)
+        # One by one what a page does not tell: whose key has signed it need not be said.
+        if not is_known and find_same(services, certificate) is None:
+            yield path, certificate
 
 
 def _mode_findings(storage: ExaminableStorage, *, fix: bool) -> Iterator[Finding]:

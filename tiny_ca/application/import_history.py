@@ -11,6 +11,7 @@ from cryptography import x509
 
 from tiny_ca.application.import_ca import import_ca
 from tiny_ca.application.issuance import new_location
+from tiny_ca.application.progress import Steps, counted
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import (
     DamagedHistory,
@@ -25,6 +26,7 @@ from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.serial import CertType, parse_serial_number
 from tiny_ca.ports.history import HistoryEntry, HistorySource, PastAuthority, PastCertificate
 from tiny_ca.ports.issuer import Issuer, is_ca, own_issuer_id
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["HistoryImport", "ImportedAuthority", "import_history"]
 
@@ -70,6 +72,7 @@ def import_history(
     folder: str | PurePath | None = None,
     *,
     dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[HistoryImport, Issuer | None]:
     """Record all of a history; give what was done, and the first CA whose key came along.
 
@@ -79,8 +82,8 @@ def import_history(
     that have a private key are stored, under *folder*.  Raises `DamagedHistory`,
     `ForeignCertificate`, `SerialNumberConflict` and `ErrorLoadCert`; nothing is written then.
     """
-    checked = _check(services, source)
-    issuer = None if dry_run else _record(services, source, checked, folder)
+    checked = _check(services, source, progress)
+    issuer = None if dry_run else _record(services, source, checked, folder, progress)
     report = HistoryImport(
         authorities=tuple(
             ImportedAuthority(
@@ -120,7 +123,7 @@ class _Checked:
     """Which certificate claims a name: the last valid one of it."""
 
 
-def _check(services: Services, source: HistorySource) -> _Checked:
+def _check(services: Services, source: HistorySource, progress: Progress | None) -> _Checked:
     authorities: dict[str, PastAuthority] = {}
     for authority in source.authorities():
         _check_authority(services, authority)
@@ -128,7 +131,7 @@ def _check(services: Services, source: HistorySource) -> _Checked:
     if not authorities:
         raise DamagedHistory("The history", "there is no CA in it")
     checked = _Checked(utc_seconds(services.clock.now()), authorities)
-    for batch in _batches(_certificates(services, source, checked)):
+    for batch in _batches(counted(_certificates(services, source, checked), progress)):
         _check_batch(services, checked, batch)
     return checked
 
@@ -299,12 +302,15 @@ def _record(
     source: HistorySource,
     checked: _Checked,
     folder: str | PurePath | None,
+    progress: Progress | None,
 ) -> Issuer | None:
     """Give the first CA whose key came along."""
     numbers = {issuer_id: one.crl_number for issuer_id, one in checked.authorities.items()}
     services.registry.record_past([], checked.at, numbers)
+    steps = Steps(progress, len(checked.recorded) + checked.known)
     for batch in _batches(_certificates(services, source, checked)):
         _record_batch(services, checked, batch, folder)
+        steps.add(len(batch))
     issuers = [
         import_ca(services, one.certificate, one.private_key, chain=one.chain, folder=folder)
         for one in checked.authorities.values()

@@ -9,6 +9,7 @@ from uuid import UUID
 from cryptography import x509
 
 from tiny_ca.application import lint
+from tiny_ca.application.progress import Steps
 from tiny_ca.application.runner import in_threads
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import (
@@ -24,6 +25,7 @@ from tiny_ca.domain.records import CertificateRecord, Location, Reservation, Ret
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import RANDOM_BITS
 from tiny_ca.ports.crypto import PrivateKey
+from tiny_ca.ports.progress import Progress
 from tiny_ca.ports.storage import Artefacts
 
 __all__ = [
@@ -126,13 +128,15 @@ def location_of(services: Services, record: CertificateRecord, file_name: str) -
         return None
 
 
-def run_issuance(services: Services, orders: Sequence[Order]) -> list[Outcome]:
+def run_issuance(
+    services: Services, orders: Sequence[Order], progress: Progress | None = None
+) -> list[Outcome]:
     """Carry out orders, all or none: two transactions, however many they are.
 
     Up to the commit, a failure leaves nothing but closed rows.  From it on the certificates
     are issued: `recover` publishes their files if this process could not.
     """
-    prepared = prepare(services, orders)
+    prepared = prepare(services, orders, progress)
     try:
         signed = [(one.reservation, one.artefacts.certificate) for one in prepared]
         services.registry.commit(signed, utc_seconds(services.clock.now()))
@@ -143,7 +147,9 @@ def run_issuance(services: Services, orders: Sequence[Order]) -> list[Outcome]:
     return [publish(services, one) for one in prepared]
 
 
-def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
+def prepare(
+    services: Services, orders: Sequence[Order], progress: Progress | None = None
+) -> list[Prepared]:
     """Reserve, sign and stage: everything up to the commit.
 
     Raises `LintFailed`, before anything is reserved, for what the linter objects to.
@@ -154,6 +160,7 @@ def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
             services.storage.check_vacant(order.location)
     reserved = _reserve(services, orders)
     staged: list[Prepared] = []
+    steps = Steps(progress, len(orders))
 
     def sign_and_stage(place: int) -> Prepared:
         one = _sign(services, orders[place], *reserved[place])
@@ -165,6 +172,7 @@ def prepare(services: Services, orders: Sequence[Order]) -> list[Prepared]:
         except FileAlreadyExists:
             staged.remove(one)
             raise
+        steps.add()
         return one
 
     try:

@@ -29,6 +29,7 @@ from tiny_ca.domain.requests import Authority, IssuanceRequest
 from tiny_ca.domain.serial import RANDOM_BITS, CertType
 from tiny_ca.ports.constraints import distinguished_name
 from tiny_ca.ports.issuer import Issuer, issuer_id_of
+from tiny_ca.ports.progress import Progress
 
 __all__ = [
     "carry_out",
@@ -109,17 +110,21 @@ def issue_many(
     folder: str | PurePath | None = None,
     *,
     retry_keys: Sequence[RetryKey | None],
+    progress: Progress | None = None,
 ) -> list[Outcome]:
     """Issue certificates, all or none, in two transactions."""
     authority = authority_of(services, issuer)
     orders = [
         order_leaf(services, issuer, config, folder, authority=authority) for config in configs
     ]
-    return carry_out_all(services, orders, retry_keys)
+    return carry_out_all(services, orders, retry_keys, progress)
 
 
 def carry_out_all(
-    services: Services, orders: Sequence[Order], retry_keys: Sequence[RetryKey | None]
+    services: Services,
+    orders: Sequence[Order],
+    retry_keys: Sequence[RetryKey | None],
+    progress: Progress | None = None,
 ) -> list[Outcome]:
     """Issue certificates in nobody's place, all or none."""
     return run_issuance(
@@ -128,6 +133,7 @@ def carry_out_all(
             each if key is None else replace(each, retry_key=key)
             for each, key in zip(orders, retry_keys, strict=True)
         ],
+        progress,
     )
 
 

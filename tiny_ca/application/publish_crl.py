@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tiny_ca.application.crl_files import own_crl_file_name
+from tiny_ca.application.progress import Steps
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl import COMPLETE, CRLPlan, CRLScope
 from tiny_ca.domain.crl_reader import CRLReader, vanished
@@ -25,6 +26,7 @@ from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CRLEntry, CRLStamp
 from tiny_ca.domain.revocation import may_leave_crl
 from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.progress import Progress
 from tiny_ca.ports.storage import StagedCRL
 
 __all__ = ["PublishedCRL", "publish_crl"]
@@ -52,6 +54,7 @@ def publish_crl(
     scope: CRLScope = COMPLETE,
     urls: PublicationURLs = PublicationURLs(),
     former: bytes | memoryview | None = None,
+    progress: Progress | None = None,
 ) -> PublishedCRL:
     """Sign a CRL of *issuer*'s certificates, valid from now on, and publish it.
 
@@ -80,7 +83,8 @@ def publish_crl(
         distribution_point=() if scope.shard is None else points.crl,
         freshest=() if scope.is_delta else points.delta,
     )
-    return _publish(services, issuer, scope, plan, former)
+    entries = _Entries(services, issuer, scope, plan, progress)
+    return _publish(services, issuer, scope, plan, entries, former)
 
 
 def _base(services: Services, issuer: Issuer, scope: CRLScope) -> int | None:
@@ -95,7 +99,15 @@ def _base(services: Services, issuer: Issuer, scope: CRLScope) -> int | None:
 class _Entries:
     """The entries that are written: passed on, and counted."""
 
-    def __init__(self, services: Services, issuer: Issuer, scope: CRLScope, plan: CRLPlan) -> None:
+    def __init__(
+        self,
+        services: Services,
+        issuer: Issuer,
+        scope: CRLScope,
+        plan: CRLPlan,
+        progress: Progress | None,
+    ) -> None:
+        self._steps = Steps(progress)
         self._parts = services.registry.crl_entries(issuer.issuer_id, scope.shard, plan.base_number)
         self.count = 0
         self.lengths: list[int] = []
@@ -104,6 +116,7 @@ class _Entries:
         for part in self._parts:
             self.count += part.count
             self.lengths.append(len(part.entries))
+            self._steps.add(part.count)
             yield part.entries
 
 
@@ -112,9 +125,9 @@ def _publish(
     issuer: Issuer,
     scope: CRLScope,
     plan: CRLPlan,
+    entries: _Entries,
     former: bytes | memoryview | None,
 ) -> PublishedCRL:
-    entries = _Entries(services, issuer, scope, plan)
 
     def write(file: BinaryIO) -> None:
         issuer.sign_crl(plan, entries, file)

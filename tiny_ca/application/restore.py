@@ -23,6 +23,7 @@ from tiny_ca.application.archive_format import (
 from tiny_ca.application.backup import backup_ports
 from tiny_ca.application.corrections import CERTIFICATES, PUBLISHED, Corrections
 from tiny_ca.application.newer_crls import Authority, NewerCRL, newer_crls
+from tiny_ca.application.progress import Steps, counted
 from tiny_ca.application.services import Services
 from tiny_ca.domain.backup import BackupManifest, RestoreReport, crl_numbers_to_skip
 from tiny_ca.domain.errors import BackupError, NotEmpty
@@ -31,6 +32,7 @@ from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.archive import ArchiveReader, Archives
 from tiny_ca.ports.backup import BackupRegistry, BackupStorage, Restoration
 from tiny_ca.ports.issuer import own_issuer_id
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["restore"]
 
@@ -56,35 +58,46 @@ def restore(
     *,
     crls: Sequence[x509.CertificateRevocationList] = (),
     authorities: Sequence[x509.Certificate] = (),
+    dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> RestoreReport:
     """Restore the archive at *path* into an empty registry and storage.
 
     The rows come in one transaction, after every file is there to be published by renaming.
     When the process dies after it, another call with the same arguments goes on.  *crls*, the
     CRLs that lie in the storage, and the archive's own are obeyed as far as they are newer
-    than its rows; *authorities* are CAs of theirs that the registry does not have.
+    than its rows; *authorities* are CAs of theirs that the registry does not have.  With
+    *dry_run* everything is read and checked, and nothing is written.
     """
     registry, storage = backup_ports(services)
     with archives.open(path) as archive:
-        content, manifest = _checked(archive)
-        if None not in (registry.revision, manifest.revision) and (
-            registry.revision != manifest.revision
-        ):
-            raise BackupError(
-                f"The backup has schema {manifest.revision}, the registry {registry.revision}: "
-                f"restore it with tiny-ca {manifest.tiny_ca}, then open it with this version."
-            )
+        content, manifest = _checked(archive, progress)
+        _check_revision(registry, manifest)
         there = dict(storage.export_crls())
         outside = [*crls, *map(_parse_crl, there.values())]
         known = _authorities(content, authorities)
         newer = newer_crls([*outside, *map(_parse_crl, content.crls.values())], known)
         skip = crl_numbers_to_skip(manifest.created_at, services.clock.now())
         plan = _Plan(archive, content, newer, skip)
+        plan.steps = Steps(progress, sum(part.members for part in manifest.parts))
         with_crls = {
             name: data for name, data in content.crls.items() if _is_later(data, there.get(name))
         }
-        _carry_out(services, registry, storage, plan, with_crls)
-    return RestoreReport(manifest, tuple(plan.corrections.revoked_again))
+        if dry_run:
+            _rehearse(registry, storage, plan)
+        else:
+            _carry_out(services, registry, storage, plan, with_crls)
+    return RestoreReport(manifest, tuple(plan.corrections.revoked_again), dry_run)
+
+
+def _check_revision(registry: BackupRegistry, manifest: BackupManifest) -> None:
+    if None not in (registry.revision, manifest.revision) and (
+        registry.revision != manifest.revision
+    ):
+        raise BackupError(
+            f"The backup has schema {manifest.revision}, the registry {registry.revision}: "
+            f"restore it with tiny-ca {manifest.tiny_ca}, then open it with this version."
+        )
 
 
 class _Plan:
@@ -99,6 +112,7 @@ class _Plan:
     ) -> None:
         self.archive = archive
         self.content = content
+        self.steps = Steps(None)
         self.corrections = Corrections(newer, content.revoked, skip)
         ours = [_parse_crl(data) for data in content.crls.values()]
         of_others = [
@@ -113,11 +127,21 @@ class _Plan:
 
     def pages(self) -> Iterator[tuple[str, Any]]:
         """Give the rows to restore; once."""
-        return self.corrections.apply(
-            (name.split("/")[1], load_rows(data))
-            for name, data in self.archive.members()
-            if name.startswith(f"{REGISTRY}/")
-        )
+        return self.corrections.apply(self._rows())
+
+    def _rows(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        for name, data in self.archive.members():
+            if name.startswith(f"{REGISTRY}/"):
+                yield name.split("/")[1], load_rows(data)
+                self.steps.add()
+
+
+def _rehearse(registry: BackupRegistry, storage: BackupStorage, plan: _Plan) -> None:
+    registry.check_empty()
+    storage.check_empty()
+    for _ in plan.pages():
+        # What would be corrected is remembered.
+        pass
 
 
 def _carry_out(
@@ -140,7 +164,7 @@ def _carry_out(
                 pass
         else:
             storage.check_empty()
-            _stage(plan.archive, files, crls)
+            _stage(plan, files, crls)
             try:
                 registry.import_rows(plan.pages())
             except (BackupError, NotEmpty):
@@ -150,12 +174,14 @@ def _carry_out(
         files.publish()
 
 
-def _stage(archive: ArchiveReader, files: Restoration, crls: dict[str, bytes]) -> None:
+def _stage(plan: _Plan, files: Restoration, crls: dict[str, bytes]) -> None:
     try:
-        for name, data in archive.members():
+        for name, data in plan.archive.members():
             part, _, rest = name.partition("/")
             if part == FOLDERS or (part == CRLS and rest in crls):
                 files.add(rest, data)
+            if part != REGISTRY and name != MANIFEST:
+                plan.steps.add()
         files.make_ready()
     except BaseException:
         files.discard()
@@ -169,10 +195,10 @@ def _is_imported(services: Services, content: _Content) -> bool:
     return services.registry.get_by_serial(serial_number, issuer_id) is not None
 
 
-def _checked(archive: ArchiveReader) -> tuple[_Content, BackupManifest]:
+def _checked(archive: ArchiveReader, progress: Progress | None) -> tuple[_Content, BackupManifest]:
     """Read an archive from end to end.  Raises `BackupError` unless all is as it was written."""
     tally, content = Tally(), _Content()
-    for name, data in archive.members():
+    for name, data in counted(archive.members(), progress):
         if content.manifest is not None:
             raise BackupError(f"The archive goes on after its manifest, with {name!r}.")
         check_name(name)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from tiny_ca.application.progress import Steps
 from tiny_ca.application.services import Services
 from tiny_ca.domain.catalogue import AT_ONCE, BulkRevocation, CertificateFilter, RevokedBatch
 from tiny_ca.domain.errors import AmbiguousSerialNumber, InvalidRequest
@@ -12,6 +13,7 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.revocation import revoke as revoke_rule
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import Issuer
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["release", "revoke", "revoke_many"]
 
@@ -61,6 +63,7 @@ def revoke_many(
     reason: CRLReason,
     *,
     dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> BulkRevocation:
     """Revoke what has the serial numbers or, without them, all that matches and is not over.
 
@@ -81,9 +84,12 @@ def revoke_many(
     else:
         cert_types = wanted.cert_types or _END_ENTITIES
         filters = [replace(wanted, cert_types=cert_types, expires_from=now)]
-    batches = [
-        batch for one in filters for batch in _batches(services, one, reason, now, dry_run=dry_run)
-    ]
+    steps = Steps(progress, None if numbers is None else len(numbers))
+    batches = []
+    for one in filters:
+        for batch in _batches(services, one, reason, now, dry_run=dry_run):
+            batches.append(batch)
+            steps.add(len(batch.revoked) + len(batch.already_revoked))
     revoked = [number for batch in batches for number in batch.revoked]
     already = [number for batch in batches for number in batch.already_revoked]
     known = {*revoked, *already}

@@ -96,11 +96,12 @@ class RevokedAgain:
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What a restore did."""
+    """What a restore did, or would do."""
 
     manifest: BackupManifest
     revoked_again: tuple[RevokedAgain, ...]
     """What would be valid, or unknown, again if the backup had its way."""
+    is_dry_run: bool = False
 
 
 def crl_numbers_to_skip(created_at: datetime, now: datetime) -> int:

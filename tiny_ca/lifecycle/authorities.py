@@ -26,6 +26,7 @@ from tiny_ca.lifecycle.logs import fields
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.history import HistorySource
 from tiny_ca.ports.issuer import Issuer, is_self_issued
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["Authorities"]
 
@@ -237,6 +238,7 @@ class Authorities(Face):
         *,
         cert_path: str | Path | None = None,
         dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> import_history.HistoryImport:
         """Take in a CA with all that it has issued and revoked: `OpenSSLFolder` and others.
 
@@ -246,10 +248,11 @@ class Authorities(Face):
         adds what is new, and else changes nothing.  Private keys that are there are stored,
         under *cert_path*.  The manager issues under the CA from then on, if its key is there
         (of several, the first root).  With *dry_run* nothing is written, and the result says what
-        would be.  Raises `HistoryError`s that name the line or file, and `ErrorLoadCert`.
+        would be.  *progress* is told how many certificates are checked, and then recorded.
+        Raises `HistoryError`s that name the line or file, and `ErrorLoadCert`.
         """
         report, issuer = import_history.import_history(
-            self._with_registry(), source, cert_path, dry_run=dry_run
+            self._with_registry(), source, cert_path, dry_run=dry_run, progress=progress
         )
         if issuer is not None:
             self.factory = issuer

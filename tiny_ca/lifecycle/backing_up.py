@@ -12,6 +12,7 @@ from tiny_ca.domain.backup import BackupManifest, RestoreReport
 from tiny_ca.domain.errors import DBNotInitedError
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.lifecycle.logs import fields
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["BackingUp"]
 
@@ -19,12 +20,15 @@ __all__ = ["BackingUp"]
 class BackingUp(Face):
     """Backup and restore, one call each."""
 
-    def backup(self, path: str | Path, *, is_overwrite: bool = False) -> BackupManifest:
+    def backup(
+        self, path: str | Path, *, is_overwrite: bool = False, progress: Progress | None = None
+    ) -> BackupManifest:
         """Copy registry, folders and CRLs into one file, while others go on issuing.
 
         The registry is that of one moment; what is issued later is not in it.  Private keys go
         into it as they are stored: keep the file as you keep them.  *path* is written whole or
-        not at all, for the owner only.  Raises `FileAlreadyExists` unless *is_overwrite*,
+        not at all, for the owner only.  *progress* is told how many certificates' files are in
+        it.  Raises `FileAlreadyExists` unless *is_overwrite*,
         `DBNotInitedError`, `BackupError` for a registry or storage that can't be copied.
         """
         manifest = backup.backup(
@@ -33,6 +37,7 @@ class BackingUp(Face):
             Path(path),
             version=tiny_ca.__version__,
             is_overwrite=is_overwrite,
+            progress=progress,
         )
         self._logger.info(
             "Backed up %d certificates to %s",
@@ -49,14 +54,21 @@ class BackingUp(Face):
         return manifest
 
     def restore(
-        self, path: str | Path, *, crls: Sequence[x509.CertificateRevocationList] = ()
+        self,
+        path: str | Path,
+        *,
+        crls: Sequence[x509.CertificateRevocationList] = (),
+        dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> RestoreReport:
         """Restore a backup into this manager's registry and storage, both empty.
 
         What a newer CRL has revoked stays revoked: of *crls*, and of the CRLs that lie in the
         storage already.  The report names what the backup alone would have made valid again,
         or forgotten.  CRL numbers go on above every one that was drawn since the backup.
-        Call `open_ca` then.
+        Call `open_ca` then.  With *dry_run* all of the archive is read and checked, and nothing
+        is written.  *progress* is told of parts of the archive, first as they are checked, then
+        as they are restored.
 
         If the process dies, call it again with the same arguments: it is done whole or not
         begun.  Raises `NotEmpty`, `BackupError` for an archive that is damaged or of another
@@ -71,7 +83,11 @@ class BackingUp(Face):
             Path(path),
             crls=crls,
             authorities=() if factory is None else (factory.certificate,),
+            dry_run=dry_run,
+            progress=progress,
         )
+        if dry_run:
+            return report
         for one in report.revoked_again:
             self._logger.warning(
                 "%d was %s in the backup, which is older; it stays revoked (%s) since %s",

@@ -20,6 +20,7 @@ from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.domain.serial import CertType
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.lifecycle.logs import fields
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["Catalogue"]
 
@@ -151,12 +152,13 @@ class Catalogue(Face):
         issued_from: datetime | None = None,
         issued_before: datetime | None = None,
         dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> BulkRevocation:
         """Revoke certificates by their serial numbers, or all that agree with what is given.
 
         The arguments are those of `list_certificates`.  Without *serials*, certificates that
         are over are left out, and CAs' unless *key_type* says so.  With *dry_run* nothing is
-        revoked, and the report says what would be.
+        revoked, and the report says what would be.  *progress* is told how many are done.
 
         In batches of 1000, each one transaction.  If it fails half-way, what was revoked stays
         so, and calling it again does the rest.  Unknown serial numbers and what was revoked
@@ -172,7 +174,12 @@ class Catalogue(Face):
             issued_before=issued_before,
         )
         report = revoke.revoke_many(
-            self._with_registry(), serials, wanted, CRLReason(reason.value), dry_run=dry_run
+            self._with_registry(),
+            serials,
+            wanted,
+            CRLReason(reason.value),
+            dry_run=dry_run,
+            progress=progress,
         )
         if not dry_run:
             count = len(report.revoked)

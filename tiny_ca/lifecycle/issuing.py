@@ -14,6 +14,7 @@ from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.sign_csr import CSR
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.ports.crypto import PrivateKey
+from tiny_ca.ports.progress import Progress
 from tiny_ca.ports.storage import Artefacts
 
 __all__ = ["Issued", "Issuing"]
@@ -75,10 +76,12 @@ class Issuing(Face):
         cert_path: str | Path | None = None,
         *,
         idempotency_key: str | None = None,
+        progress: Progress | None = None,
     ) -> list[Issued]:
         """Issue certificates with new keys, all or none, in two transactions.
 
         Gives what `issue_certificate` gives, in the order of *configs*, and raises as it does.
+        *progress* is told how many are signed.
         """
         services, issuer = self._ready(), self._issuer()
         if not configs:
@@ -88,7 +91,7 @@ class Issuing(Face):
             idempotency_key,
             [(issuer.issuer_id, one.fingerprint(), cert_path) for one in configs],
             lambda retry_keys: issue.issue_many(
-                services, issuer, configs, cert_path, retry_keys=retry_keys
+                services, issuer, configs, cert_path, retry_keys=retry_keys, progress=progress
             ),
         )
         return [self._issued("issued", "Issued", outcome.artefacts) for outcome in outcomes]

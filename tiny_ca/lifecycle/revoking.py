@@ -11,6 +11,7 @@ from tiny_ca.domain.crl import CRLScope, Shard
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.lifecycle.logs import fields
+from tiny_ca.ports.progress import Progress
 
 __all__ = ["Revoking"]
 
@@ -92,25 +93,37 @@ class Revoking(Face):
         *,
         shard: int | None = None,
         is_delta: bool = False,
+        progress: Progress | None = None,
     ) -> PublishedCRL:
         """Sign a CRL of this CA, of any size in constant memory, and put it into its files.
 
         They are `crl.der` and `crl.pem` of the complete CRL, `crl-3-of-8.*` of the *shard* 3
         (from 0) of the `crl_shards` that *urls* say, and `crl-delta.*` or `crl-3-of-8-delta.*`
         of what changed since the last complete one.  Signature, number and entries are checked
-        before it replaces the former one.  Raises as `generate_crl` does, and `InvalidRequest`
-        for a shard that there is not, or a delta CRL without a complete one.
+        before it replaces the former one.  *progress* is told how many entries are in it.
+        Raises as `generate_crl` does, and `InvalidRequest` for a shard that there is not, or a
+        delta CRL without a complete one.
         """
-        return self._publish_crl(valid_for, shard, is_delta=is_delta)
+        return self._publish_crl(valid_for, shard, is_delta=is_delta, progress=progress)
 
     def _publish_crl(
-        self, valid_for: timedelta, shard: int | None = None, *, is_delta: bool = False
+        self,
+        valid_for: timedelta,
+        shard: int | None = None,
+        *,
+        is_delta: bool = False,
+        progress: Progress | None = None,
     ) -> PublishedCRL:
         services, issuer = self._with_registry(), self._issuer()
         urls = services.policy.urls.of_issuer(issuer.issuer_id)
         part = None if shard is None else Shard(shard, urls.crl_shards)
         published = publish_crl.publish_crl(
-            services, issuer, valid_for, scope=CRLScope(part, is_delta), urls=urls
+            services,
+            issuer,
+            valid_for,
+            scope=CRLScope(part, is_delta),
+            urls=urls,
+            progress=progress,
         )
         self._log_crl(published)
         return published

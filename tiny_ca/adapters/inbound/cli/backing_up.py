@@ -1,7 +1,9 @@
 """`tiny-ca backup` and `tiny-ca restore`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -11,7 +13,11 @@ from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.reading import crls_in
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.domain.backup import BackupManifest, RestoreReport
-from tiny_ca.domain.errors import FileAlreadyExists, NotEmpty, NotExistCertFile
+from tiny_ca.domain.errors import FileAlreadyExists, NotExistCertFile
+
+if TYPE_CHECKING:
+    from tiny_ca.lifecycle import CertLifecycleManager
+    from tiny_ca.settings import Settings
 
 __all__ = ["backup", "restore"]
 
@@ -41,8 +47,8 @@ def backup(
             if not out.document({"dry_run": True, "file": file, "certificates": count}):
                 out.line(f"Would write {file}: {count} certificates.")
             return
-        with working("Copying"):
-            manifest = ca.manager.backup(file, is_overwrite=replace)
+        with working("Copying") as progress:
+            manifest = ca.manager.backup(file, is_overwrite=replace, progress=progress)
     told = _told(manifest, file)
     if not out.document(told):
         out.line(f"Wrote {file}: {manifest.certificates} certificates.", "green")
@@ -64,7 +70,8 @@ def restore(
 ) -> None:
     """Restore a backup into an empty folder.
 
-    What the CRLs given, or any that lie in the folder, have revoked stays revoked.
+    What the CRLs given, or any that lie in the folder, have revoked stays revoked. --dry-run
+    reads and checks the whole archive, and says what would be written.
 
     For example:
 
@@ -77,23 +84,24 @@ def restore(
     if target is not None:
         settings = settings.model_copy(update={"base_folder": target})
     out = Output(common)
-    if common.dry_run:
-        from tiny_ca.adapters.outbound.archive import TarArchives
+    with _place(settings, common) as manager, working("Restoring") as progress:
+        report = manager.restore(file, crls=newer, dry_run=common.dry_run, progress=progress)
+    _tell(report, file, settings.base_folder, out)
 
-        _check_empty(settings.base_folder)
-        with TarArchives().open(file):
-            pass
-        if not out.document({"dry_run": True, "file": file, "folder": settings.base_folder}):
-            out.line(f"Would restore {file} into {settings.base_folder}.")
+
+@contextmanager
+def _place(settings: "Settings", common: Change) -> Iterator["CertLifecycleManager"]:
+    """Open where to restore to; for a dry run, without making anything there."""
+    if not common.dry_run:
+        with making(settings, common) as ca:
+            yield ca.manager
         return
-    with making(settings, common) as ca, working("Restoring"):
-        report = ca.manager.restore(file, crls=newer)
-    _tell(report, file, out)
+    from tiny_ca.adapters.inbound.cli.rehearsal import empty_registry, rehearsed_storage
+    from tiny_ca.lifecycle import CertLifecycleManager
 
-
-def _check_empty(folder: Path) -> None:
-    if (folder / "registry.db").exists():
-        raise NotEmpty(f"{folder} holds a registry: restore into an empty folder.")
+    registry = empty_registry(settings)
+    with CertLifecycleManager(rehearsed_storage(settings), db_handler=registry) as manager:
+        yield manager
 
 
 def _told(manifest: BackupManifest, file: Path) -> dict[str, Any]:
@@ -106,7 +114,7 @@ def _told(manifest: BackupManifest, file: Path) -> dict[str, Any]:
     }
 
 
-def _tell(report: RestoreReport, file: Path, out: Output) -> None:
+def _tell(report: RestoreReport, file: Path, folder: Path, out: Output) -> None:
     again = [
         {
             "serial": hex_of(each.serial_number),
@@ -116,9 +124,16 @@ def _tell(report: RestoreReport, file: Path, out: Output) -> None:
         }
         for each in report.revoked_again
     ]
-    if out.document({**_told(report.manifest, file), "revoked_again": again}):
+    parts = {part.name: part.items for part in report.manifest.parts}
+    told = {**_told(report.manifest, file), "parts": parts, "revoked_again": again}
+    if out.document({"dry_run": True, "folder": folder, **told} if report.is_dry_run else told):
         return
-    out.line(f"Restored {report.manifest.certificates} certificates.", "green")
+    count = report.manifest.certificates
+    if report.is_dry_run:
+        out.line(f"Would restore {count} certificates into {folder}: all of the archive is whole.")
+        out.fields([(name.removeprefix("registry/"), items) for name, items in parts.items()])
+    else:
+        out.line(f"Restored {count} certificates.", "green")
     for each in report.revoked_again:
         since = day(each.entry.revocation_date)
         out.line(f"  {hex_of(each.serial_number)} stays revoked since {since}: {each.reason.value}")

@@ -36,8 +36,8 @@ def doctor(
     out = Output(common)
     with opened(common) as ca:
         _stand(ca.manager, common.ca or ca.settings.common_name)
-        with working("Examining"):
-            examination = ca.manager.examine(fix=fix)
+        with working("Examining") as progress:
+            examination = ca.manager.examine(fix=fix, progress=progress)
     if not out.document(_told(examination)):
         _tell(examination, out)
     return ExitCode.DONE if examination.is_sound else ExitCode.NOT_VALID

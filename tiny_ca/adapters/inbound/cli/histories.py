@@ -62,8 +62,8 @@ def import_history(
     """
     password = password_of(password_file, is_asked=ask_password)
     source = _source(place, kind, files, password, with_key=not without_key)
-    with _manager(common) as manager, working("Reading and checking"):
-        report = manager.import_history(source, dry_run=common.dry_run)
+    with _manager(common) as manager, working("Taking over") as progress:
+        report = manager.import_history(source, dry_run=common.dry_run, progress=progress)
     _tell(report, Output(common))
 
 

@@ -8,13 +8,16 @@ from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import PurePath
 from threading import Timer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tiny_ca.adapters.inbound.cli.options import Common
+
+if TYPE_CHECKING:
+    from tiny_ca.ports.progress import Progress
 
 __all__ = ["Output", "day", "period", "safe", "working"]
 
@@ -117,25 +120,35 @@ class Output:
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show on a terminal that *what* is going on, once it takes longer than a second."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+def working(what: str) -> Iterator["Progress"]:
+    """Show on a terminal that *what* is going on, once it takes longer than a second.
 
-    progress = Progress(
+    Gives what can be told how far it has come; until it is, a bar moves to and fro.
+    """
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Shown
+
+    shown = Shown(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
+        TextColumn("{task.fields[far]}", markup=False),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
     )
-    progress.add_task(what, total=None)
-    begin = Timer(1.0, progress.start)
+    task = shown.add_task(what, total=None, far="")
+
+    def tell(done: int, total: int | None, /) -> None:
+        far = f"{done:,}" if not total else f"{done / total:4.0%}"
+        shown.update(task, completed=done, total=total, far=far)
+
+    begin = Timer(1.0, shown.start)
     begin.daemon = True
-    if progress.console.is_terminal:
+    if shown.console.is_terminal:
         begin.start()
     try:
-        yield
+        yield tell
     finally:
         begin.cancel()
-        if progress.live.is_started:
-            progress.stop()
+        if shown.live.is_started:
+            shown.stop()

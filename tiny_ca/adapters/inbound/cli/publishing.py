@@ -44,8 +44,11 @@ def crl(
         if common.dry_run:
             told = _planned(ca)
         else:
-            with working("Signing the CRL"):
-                told = told_of(ca.manager.publish_crl(valid_for, shard=shard, is_delta=delta))
+            with working("Signing the CRL") as progress:
+                published = ca.manager.publish_crl(
+                    valid_for, shard=shard, is_delta=delta, progress=progress
+                )
+            told = told_of(published)
     if not out.document(told):
         tell(told, out)
 

@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from tiny_ca.adapters.inbound.cli.rehearsed import Rehearsed
 from tiny_ca.adapters.outbound.db import DatabaseManager, SyncDBHandler
 from tiny_ca.adapters.outbound.db.migrate import is_current
 from tiny_ca.adapters.outbound.db.registry import SQLRegistry
 from tiny_ca.adapters.outbound.storage import LocalStorage
+from tiny_ca.domain.errors import NotEmpty
 from tiny_ca.domain.records import Location, Reservation
 from tiny_ca.ports.storage import Artefacts, KeyRequest
 from tiny_ca.settings import Settings
 
-__all__ = ["RehearsedRegistry", "rehearsed_storage"]
+__all__ = ["RehearsedRegistry", "empty_registry", "rehearsed_storage"]
 
 T = TypeVar("T")
 
@@ -66,6 +67,30 @@ class RehearsedRegistry(SyncDBHandler):
             super().reserve(reservations)
         except Rehearsed:
             raise Rehearsed("issue", reservations) from None
+
+
+def empty_registry(settings: Settings) -> SyncDBHandler:
+    """Give a registry of this version's schema to rehearse a restore on; none is made.
+
+    Raises `NotEmpty` if the settings' one has rows already, or is of another schema.
+    """
+    folder = settings.base_folder
+    if settings.db_url is None and (folder / "registry.db").exists():
+        raise NotEmpty(f"{folder} holds a registry: restore into an empty folder.")
+    if settings.db_url is None or _has_no_tables(settings.db_url):
+        return SyncDBHandler("sqlite://")
+    try:
+        return RehearsedRegistry(settings.db_url)
+    except Rehearsed:
+        raise NotEmpty("The database has tables: restore into an empty one.") from None
+
+
+def _has_no_tables(db_url: str) -> bool:
+    database = DatabaseManager(db_url, create_all=False)
+    try:
+        return not database.run(lambda connection: inspect(connection).get_table_names())
+    finally:
+        database.close()
 
 
 def rehearsed_storage(settings: Settings) -> "RehearsedStorage":

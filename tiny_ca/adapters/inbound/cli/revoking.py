@@ -98,10 +98,10 @@ def _revoked(
     for each in records:
         by_issuer.setdefault(each.issuer_id, []).append(each.serial_number)
     told: dict[str, Any] = {"dry_run": dry_run, "reason": reason, "revoked": [], "already": []}
-    with working("Revoking"):
+    with working("Revoking") as progress:
         for issuer_id, serials in by_issuer.items():
             report = ca.manager.revoke_many(
-                serials, reason.flag, issuer_id=issuer_id, dry_run=dry_run
+                serials, reason.flag, issuer_id=issuer_id, dry_run=dry_run, progress=progress
             )
             told["revoked"] += map(hex_of, report.revoked)
             told["already"] += map(hex_of, report.already_revoked)
