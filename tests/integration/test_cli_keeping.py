@@ -25,6 +25,7 @@ from tiny_ca import (
     open_ca,
 )
 from tiny_ca.adapters.inbound.cli.errors import ExitCode
+from tiny_ca.adapters.inbound.cli.hooks import Notes
 from tiny_ca.adapters.inbound.cli.keeping import Keeper
 from tiny_ca.domain.errors import InvalidRequest, StorageError
 
@@ -117,6 +118,10 @@ class World:
         return found
 
 
+def x509_of(path: Path) -> int:
+    return x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+
+
 class TestDue:
     def test_its_last_third(self) -> None:
         ca, clock = (world := World()).ca, world.clock
@@ -204,6 +209,46 @@ class TestKeeper:
         world.told.clear()
         assert world.keeper.round() == 0
         assert world.events() == [("deployed", "a.internal")]
+
+    def test_a_hook_that_failed_before_the_process_died_is_run_by_the_next(
+        self, tmp_path: Path
+    ) -> None:
+        notes = Notes(tmp_path / "live")
+        world = World(live=tmp_path, hooks=["test -e ready"], notes=notes)
+        issue(world.ca, "a.internal", days_valid=9)
+        issue(world.ca, "b.example", days_valid=9)
+        world.clock.advance(timedelta(days=7))
+        assert world.keeper.round() == 2
+        [renewed] = world.ca.list_certificates(common_name="a.internal", limit=1)
+        # Its files are written, so that only the note tells of it.
+        assert x509_of(tmp_path / "live/a.internal/cert.pem") == renewed.serial_number
+        Path("ready").touch()
+        world.told.clear()
+        for _ in range(2):
+            keeper = Keeper(
+                world.ca,
+                "*.internal",
+                live=tmp_path,
+                hooks=["test -e ready"],
+                notes=Notes(tmp_path / "live"),
+                tell=world.told.append,
+            )
+            assert keeper.round() == 0
+        # Each once, and of its own names alone.
+        assert world.events() == [("deployed", "a.internal")]
+        assert [name for name, _ in notes] == ["b.example"]
+
+    def test_a_note_of_what_was_not_renewed_is_forgotten(self, tmp_path: Path) -> None:
+        notes = Notes(tmp_path)
+        world = World(hooks=["true"], notes=notes)
+        first = issue(world.ca, "a.internal", days_valid=9)
+        gone = issue(world.ca, "b.internal", days_valid=9)
+        world.ca.revoke_certificate(gone.serial_number)
+        for one, name in ((first, "a.internal"), (gone, "b.internal")):
+            notes.add(name, one.serial_number)
+        (tmp_path / ".undeployed/of-somebody-else.json").write_text("[1]")
+        assert world.keeper.round() == 0
+        assert (world.told, list(notes)) == ([], [])
 
     def test_a_hook_that_is_not_there(self) -> None:
         world = World(hooks=["no-such-program"])

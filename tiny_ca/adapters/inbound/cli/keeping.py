@@ -2,7 +2,6 @@
 
 import os
 import random
-import shlex
 import signal
 import subprocess
 import warnings
@@ -17,12 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.errors import ExitCode
+from tiny_ca.adapters.inbound.cli.hooks import Notes, check_hook, run_hook
+from tiny_ca.adapters.inbound.cli.in_time import InTime
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import COMMON, Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output, day
 from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.catalogue import CertificateFilter
-from tiny_ca.domain.errors import ErrorLoadCert, InvalidRequest, TinyCAError
+from tiny_ca.domain.errors import ErrorLoadCert, TinyCAError
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.live import LiveLayoutName
 from tiny_ca.domain.records import CertificateRecord
@@ -36,7 +37,6 @@ __all__ = ["Keeper", "keep", "needs_renewal"]
 _JITTER = 10
 """Percent of the pause that is added to it, by chance, at the most."""
 _CERTIFICATE_IN = {"certbot": "cert.pem", "kubernetes": "tls.crt"}
-_HOOK_TAKES_AT_MOST = 300
 _random = random.SystemRandom()
 
 
@@ -102,6 +102,8 @@ class Keeper:
     has_key: Callable[[CertificateRecord], bool] = lambda _record: True
     """Whether a certificate's key is here, so that there is something to write."""
     hooks: Sequence[str] = ()
+    notes: Notes | None = None
+    """Of names whose hooks are still to be run; they outlive this process."""
     tell: Callable[[dict[str, Any]], None] = lambda _told: None
     stop: Event = field(default_factory=Event)
     undeployed: dict[str, int] = field(default_factory=dict)
@@ -111,10 +113,10 @@ class Keeper:
         """Renew, write and run hooks for each certificate that is due; count the failures.
 
         One after the other; it ends before the next one if `stop` is set meanwhile.  What was
-        renewed and not written, by a process that died, is written.
+        renewed and not written or announced, by a process that died, is so now.
         """
         failures = 0
-        self.undeployed |= dict(self._not_live())
+        self.undeployed |= {**dict(self._not_live()), **dict(self._noted())}
         for name in list(self.undeployed):
             if not self.stop.is_set():
                 failures += self._is_failed("deploy", name, self._deploy, name)
@@ -144,6 +146,19 @@ class Keeper:
                 if active is not None and active != old and wanted.matches(active, now):
                     yield active.common_name, active.serial_number
 
+    def _noted(self) -> Iterator[tuple[str, int]]:
+        """Give names and serial numbers of what was renewed, and is still to be announced."""
+        wanted, now = CertificateFilter(common_name=self.name), datetime.now(UTC)
+        for name, before in self.notes or ():
+            active = self.manager.find_certificate(name)
+            if active is not None and not wanted.matches(active, now):
+                continue
+            if self.notes is not None and (active is None or active.serial_number == before):
+                # It was not renewed, or is revoked meanwhile.
+                self.notes.remove(name)
+            elif active is not None:
+                yield name, active.serial_number
+
     def _is_failed(self, doing: str, name: str, work: Callable[..., None], *given: Any) -> bool:
         """Do it; a failure is told, and tried again in the next round."""
         try:
@@ -155,6 +170,9 @@ class Keeper:
 
     def _renew(self, old: CertificateRecord) -> None:
         lifetime = old.not_after - old.not_before
+        if self.notes is not None:
+            # First, since this process may die as soon as it is renewed.
+            self.notes.add(old.common_name, old.serial_number)
         certificate = self.manager.renew_certificate(old.serial_number, valid_for=lifetime)
         self.undeployed[old.common_name] = certificate.serial_number
         self.tell(
@@ -178,79 +196,47 @@ class Keeper:
             written = self.manager.write_live(serial_number, self.live, layout=self.layout)
             environment["TINY_CA_RENEWED_LIVE"] = str(written.absolute())
         for hook in self.hooks:
-            _run_hook(hook, environment)
+            run_hook(hook, environment)
         del self.undeployed[name]
+        if self.notes is not None:
+            self.notes.remove(name)
         if self.hooks or self.live is not None:
             self.tell({"event": "deployed", "common_name": name, "serial": hex_of(serial_number)})
 
 
-def _run_hook(hook: str, environment: dict[str, str]) -> None:
-    done = subprocess.run(  # noqa: S603 - no shell; whoever starts us says what to run
-        shlex.split(hook),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=_HOOK_TAKES_AT_MOST,
-        check=False,
-        env=environment,
-    )
-    if done.returncode != 0:
-        said = " ".join(done.stdout.split())[-500:]
-        raise OSError(0, f"exit code {done.returncode}: {said}", hook)
-
-
-def keep(
-    name: str,
-    *,
-    days: int | None,
-    every: timedelta | None,
-    live: Path | None,
-    layout: LiveLayoutName,
-    hooks: Sequence[str],
-    common: Change,
-) -> int:
-    """Renew what is due now or, with *every*, again after each such pause until SIGTERM.
+def keep(name: str, wanted: InTime, common: Change) -> int:
+    """Renew what is due now or, as a daemon, again after each pause until SIGTERM.
 
     Gives the exit code: 1 if something failed in a single round.
     """
+    hooks, pause = wanted.deploy_hook or (), wanted.pause
     for hook in hooks:
-        _check_hook(hook)
-    if every is not None and every <= timedelta(0):
-        raise InvalidRequest("--every is 1 second or more.")
+        check_hook(hook)
     with opened(common, signs=True) as ca, _told_to_stop() as stop:
+        live = _live_of(ca) if wanted.live is None else wanted.live
         keeper = Keeper(
             ca.manager,
             name,
-            within=None if days is None else timedelta(days=days),
-            live=_live_of(ca) if live is None else live,
-            layout=layout,
+            within=wanted.within,
+            live=live,
+            layout=wanted.layout,
             has_key=lambda record: "key" in ca.files_of(record),
             hooks=hooks,
+            notes=Notes((live or ca.settings.base_folder) / "live") if hooks else None,
             tell=_teller(Output(common)),
             stop=stop,
         )
         if common.dry_run:
             return _rehearse(keeper, ca)
-        if every is None:
+        if pause is None:
             return ExitCode.FAILED if keeper.round() else ExitCode.DONE
-        _keep_on(keeper, every)
+        _keep_on(keeper, pause)
     return ExitCode.DONE
 
 
 def _live_of(ca: Opened) -> Path | None:
     """Where `tiny-ca issue` writes, too: nowhere if keys are to stay encrypted."""
     return ca.settings.base_folder if ca.settings.passphrase is None else None
-
-
-def _check_hook(hook: str) -> None:
-    try:
-        words = shlex.split(hook)
-    except ValueError as error:
-        raise InvalidRequest(f"The hook {hook!r} can't be taken apart: {error}.") from error
-    if not words:
-        raise InvalidRequest("A hook is a program and its arguments.")
 
 
 def _rehearse(keeper: Keeper, ca: Opened) -> int:
@@ -273,7 +259,7 @@ def _keep_on(keeper: Keeper, every: timedelta) -> None:
         while not keeper.stop.is_set():
             try:
                 keeper.round()
-            except TinyCAError as error:
+            except (TinyCAError, OSError) as error:
                 # A database that is away comes back.
                 keeper.tell({"event": "failed", "doing": "look", "why": str(error)})
             jitter = every * _random.randrange(100) * _JITTER / 10_000

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from tiny_ca.adapters.inbound.cli.in_time import AT_ONCE, InTime
 from tiny_ca.adapters.inbound.cli.issuers import subject_of
 from tiny_ca.adapters.inbound.cli.issuing import tell_issued
 from tiny_ca.adapters.inbound.cli.keeping import keep
@@ -18,7 +19,6 @@ from tiny_ca.adapters.inbound.cli.serials import meant
 from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.lifetime import Validity
-from tiny_ca.domain.live import LiveLayoutName
 from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.records import CertificateRecord
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["renew", "rotate", "sign"]
 
-_HOUR = 3600
 _Which = Annotated[str, Parameter(name="CERT", help="Serial number or common name.")]
 _Days = Annotated[int | None, Parameter(help="Validity; by default as long as the old one's.")]
 
@@ -84,28 +83,7 @@ def renew(
     /,
     *,
     days: _Days = None,
-    due: Annotated[
-        bool,
-        Parameter(help="Only if it is due: its last third has begun. CERT may have `*` then."),
-    ] = False,
-    daemon: Annotated[
-        bool, Parameter(help="As --due, again and again until SIGTERM; failures are tried again.")
-    ] = False,
-    before: Annotated[
-        int | None, Parameter(help="Due so many days before its end. With --due or --daemon.")
-    ] = None,
-    every: Annotated[
-        int | None, Parameter(help="Seconds between two looks, and up to 10% more. Default: 3600.")
-    ] = None,
-    live: Annotated[
-        Path | None,
-        Parameter(help="Have live/NAME/ in this folder, not the CA's own. With --due or --daemon."),
-    ] = None,
-    layout: Annotated[LiveLayoutName, Parameter(help="What they are called there.")] = "certbot",
-    deploy_hook: Annotated[
-        list[str] | None,
-        Parameter(help="Run this, without a shell, after each renewal; repeat it for more."),
-    ] = None,
+    in_time: InTime = AT_ONCE,
     common: Change = CHANGE,
 ) -> int | None:
     """Issue a certificate like an old one: same key, new period.
@@ -118,20 +96,10 @@ def renew(
         tiny-ca renew localhost --days 90
         tiny-ca renew '*.internal' --daemon --deploy-hook 'systemctl reload nginx'
     """
-    if due or daemon:
+    if in_time.is_asked:
         if days is not None:
             raise InvalidRequest("What is due is renewed for as long as before: omit --days.")
-        return keep(
-            which,
-            days=before,
-            every=timedelta(seconds=_HOUR if every is None else every) if daemon else None,
-            live=live,
-            layout=layout,
-            hooks=deploy_hook or (),
-            common=common,
-        )
-    if any(value is not None for value in (before, every, live, deploy_hook)):
-        raise InvalidRequest("--before, --every, --live and --deploy-hook want --due or --daemon.")
+        return keep(which, in_time, common)
     with opened(common, signs=True) as ca:
         old = meant(ca.manager, which)
         check_live(ca, old.common_name)
