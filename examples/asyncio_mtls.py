@@ -51,11 +51,7 @@ class Echo:
 
 
 async def serve(ca: AsyncCertLifecycleManager, port: int) -> None:
-    record = await ca.find_certificate("localhost")
-    if record is None:
-        server = await ca.issue("localhost", profile="server", valid_for=LIFE)
-    else:
-        server = await ca.get_issued(record.serial_number)
+    server = await ca.ensure_certificate("localhost", profile="server", valid_for=LIFE)
     roots = (await ca.trust_pem()).bytes().decode()
 
     def configure(context: ssl.SSLContext) -> None:
@@ -66,11 +62,9 @@ async def serve(ca: AsyncCertLifecycleManager, port: int) -> None:
     tls.context.verify_mode = ssl.CERT_REQUIRED
     async with await asyncio.start_server(Echo(ca), "localhost", port, ssl=tls.context):
         while True:
-            for record in await ca.due_for_renewal("localhost"):
-                renewed = await ca.renew_certificate(record.serial_number, valid_for=LIFE)
-                server = await ca.get_issued(renewed.serial_number)
-                tls.reload()
             await asyncio.sleep(3600)
+            server = await ca.ensure_certificate("localhost", profile="server", valid_for=LIFE)
+            tls.reload()
 
 
 async def issue(ca: AsyncCertLifecycleManager, name: str) -> None:
@@ -81,8 +75,7 @@ async def issue(ca: AsyncCertLifecycleManager, name: str) -> None:
 
 
 async def revoke(ca: AsyncCertLifecycleManager, name: str) -> None:
-    for record in await ca.list_certificates("valid", common_name=name):
-        await ca.revoke_certificate(record.serial_number)
+    await ca.revoke_many(exact_name=name)
 
 
 async def send(name: str, port: int) -> None:

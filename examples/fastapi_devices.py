@@ -155,7 +155,7 @@ async def serve(folder: Path, port: int, pki_port: int) -> None:
         profiles={"sensor": SENSOR},
         publication_url=f"http://localhost:{pki_port}/pki",
     ) as ca:
-        server = await ca.issue("localhost", profile="server", is_overwrite=True)
+        server = await ca.ensure_certificate("localhost", profile="server")
         # The same one at each start: it is not the service's to replace.
         await ca.issue(
             "operator",

@@ -22,7 +22,7 @@ import grpc
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from tiny_ca import CertLifecycleManager, IssuedCertificate, ValidationCertError, open_ca
+from tiny_ca import CertLifecycleManager, ValidationCertError, open_ca
 
 LIFE = timedelta(days=30)
 Method = Callable[[bytes, x509.Certificate], bytes]
@@ -57,13 +57,10 @@ class Identity:
 
     def __init__(self, ca: CertLifecycleManager) -> None:
         self.ca, self.roots = ca, ca.trust_pem().bytes()
-        record = ca.find_certificate("localhost")
-        if record is None:
-            self.show(ca.issue("localhost", profile="server", valid_for=LIFE))
-        else:
-            self.show(ca.get_issued(record.serial_number))
+        self.renew_in_time()
 
-    def show(self, issued: IssuedCertificate) -> None:
+    def renew_in_time(self) -> None:
+        issued = self.ca.ensure_certificate("localhost", profile="server", valid_for=LIFE)
         pair = issued.private_key_pem.bytes(), issued.fullchain_pem.bytes()
         self.current = grpc.ssl_server_certificate_configuration([pair], self.roots)
 
@@ -71,11 +68,6 @@ class Identity:
         return grpc.dynamic_ssl_server_credentials(
             self.current, lambda: self.current, require_client_authentication=True
         )
-
-    def renew_in_time(self) -> None:
-        for record in self.ca.due_for_renewal("localhost"):
-            renewed = self.ca.renew_certificate(record.serial_number, valid_for=LIFE)
-            self.show(self.ca.get_issued(renewed.serial_number))
 
 
 def serve(ca: CertLifecycleManager, port: int) -> None:
@@ -129,7 +121,7 @@ def main() -> None:
         elif asked.command == "issue":
             issue(ca, asked.name)
         else:
-            ca.revoke_many(common_name=asked.name)
+            ca.revoke_many(exact_name=asked.name)
 
 
 if __name__ == "__main__":

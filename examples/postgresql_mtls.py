@@ -59,7 +59,7 @@ def publish(ca: CertLifecycleManager, admin: Admin) -> None:
 
 
 def serve(ca: CertLifecycleManager, admin: Admin, host: str) -> None:
-    issued = ca.issue(host, profile="server", key_algorithm="p-256", is_overwrite=True)
+    issued = ca.ensure_certificate(host, profile="server", key_algorithm="p-256")
     give(issued.private_key_pem, admin, "ssl_key_file")
     give(issued.fullchain_pem, admin, "ssl_cert_file")
     give(ca.trust_pem(), admin, "ssl_ca_file")
@@ -82,7 +82,7 @@ def add_user(ca: CertLifecycleManager, admin: Admin, name: str, folder: Path) ->
 
 
 def revoke(ca: CertLifecycleManager, admin: Admin, name: str) -> None:
-    revoked = ca.revoke_many(common_name=name).revoked
+    revoked = ca.revoke_many(exact_name=name).revoked
     publish(ca, admin)
     admin.execute("SELECT pg_reload_conf()")
     # Sessions that are there have shown their certificates already.

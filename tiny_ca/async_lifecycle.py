@@ -171,6 +171,7 @@ class AsyncCertLifecycleManager:
     request_ca = _awaited(CertLifecycleManager.request_ca)
     import_ca = _awaited(CertLifecycleManager.import_ca)
     issue = _awaited(CertLifecycleManager.issue)
+    ensure_certificate = _awaited(CertLifecycleManager.ensure_certificate)
     get_issued = _awaited(CertLifecycleManager.get_issued)
     write_live = _awaited(CertLifecycleManager.write_live)
     due_for_renewal = _awaited(CertLifecycleManager.due_for_renewal)

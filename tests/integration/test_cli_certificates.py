@@ -39,6 +39,15 @@ class TestSign:
         assert (told["names"], told["live"]) == (["a.test"], {})
         assert tiny_ca("verify", "a.pem", "--host", "a.test").code == 0
 
+    def test_the_former_one_is_valid_until_it_ends(self, pki: Path) -> None:
+        Path("a.csr").write_bytes(csr_of("a.test"))
+        tiny_ca("sign", "a.csr", "-o", "former.pem")
+        assert tiny_ca("sign", "a.csr").code == 4
+        assert tiny_ca("sign", "a.csr", "--overlap", "-o", "next.pem").code == 0
+        for each in ("former.pem", "next.pem"):
+            assert tiny_ca("verify", each).code == 0
+        assert tiny_ca("sign", "a.csr", "--overlap", "--replace").code == 2
+
     def test_what_can_not_be_written_is_not_signed(self, pki: Path) -> None:
         Path("a.csr").write_bytes(csr_of("a.test"))
         for out in ("nowhere/a.pem", "."):

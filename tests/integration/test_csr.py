@@ -253,3 +253,40 @@ class TestWhatIsRefused:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         # The path length is the profile's, not the request's.
         assert (constraints.ca, constraints.path_length) == (True, 0)
+
+
+class TestOverlap:
+    """Whoever lost the answer goes on with the certificate that it has, and asks again."""
+
+    def test_the_former_one_stays_valid(self, ca: CertLifecycleManager) -> None:
+        former = ca.sign_csr(csr(key=rsa.generate_private_key(65537, 2048)))
+        with pytest.raises(NotUniqueCertOwner):
+            ca.sign_csr(csr())
+        lost, again = ca.sign_csr(csr(), overlap=True), ca.sign_csr(csr(), overlap=True)
+        for each in (former, lost, again):
+            assert ca.verify_certificate(each)
+        active = ca.find_certificate("web.internal")
+        assert active is not None
+        assert active.serial_number == again.serial_number
+        # It has come with the new one: the others are not needed any more.
+        others = ca.list_certificates("valid", exact_name="web.internal")
+        numbers = {each.serial_number for each in others} - {again.serial_number}
+        assert numbers == {former.serial_number, lost.serial_number}
+        ca.revoke_many(numbers)
+        assert ca.verify_certificate(again)
+
+    def test_without_a_former_one(self, ca: CertLifecycleManager) -> None:
+        assert ca.verify_certificate(ca.sign_csr(csr(), overlap=True))
+
+    def test_once_under_an_idempotency_key(self, ca: CertLifecycleManager) -> None:
+        first, again = (ca.sign_csr(csr(), overlap=True, idempotency_key="7") for _ in range(2))
+        assert first == again
+        with pytest.raises(IdempotencyConflict):
+            ca.sign_csr(csr(), idempotency_key="7")
+
+    def test_neither_together_nor_with_a_ca(self, ca: CertLifecycleManager) -> None:
+        with pytest.raises(InvalidRequest, match="choose"):
+            ca.sign_csr(csr(), overlap=True, is_overwrite=True)
+        ca.issue_intermediate_ca("web.internal", key_algorithm="p-256", days_valid=90)
+        with pytest.raises(InvalidRequest, match="name of a CA"):
+            ca.sign_csr(csr(), overlap=True)

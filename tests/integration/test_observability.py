@@ -139,6 +139,7 @@ class Everything:
         self.kept(prepared.issued[1])
         issued = ca.issue("h.internal", "127.0.0.1", key_algorithm="p-256")
         self.kept(ca.get_issued(issued.serial_number).private_key)
+        self.kept(ca.ensure_certificate("i.internal", key_algorithm="p-256").private_key)
         ca.write_live(issued.serial_number, self.folder / "tls")
         ca.configure_trust(SSLContext(PROTOCOL_TLS_CLIENT))
         assert ca.trust_pem().bytes()

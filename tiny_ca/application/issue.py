@@ -38,6 +38,7 @@ __all__ = [
     "issue_many",
     "order",
     "order_leaf",
+    "plan_quietly",
     "plan_under",
     "profile_of",
 ]
@@ -63,21 +64,34 @@ def issue(
 
 
 def carry_out(
-    services: Services, wanted: Order, *, is_overwrite: bool, retry_key: RetryKey | None
+    services: Services,
+    wanted: Order,
+    *,
+    is_overwrite: bool,
+    retry_key: RetryKey | None,
+    overlap: bool = False,
 ) -> Outcome:
-    """Issue one certificate, in place of the valid one of its name if *is_overwrite*."""
+    """Issue one certificate, in place of the valid one of its name if *is_overwrite*.
+
+    With *overlap* that one stays valid, with its files, and gives up its claim on the name.
+    """
+    if is_overwrite and overlap:
+        raise InvalidRequest("is_overwrite ends the former certificate, overlap does not: choose.")
     name, place = wanted.plan.subject.common_name, wanted.location
-    existing = active_by_name(services, name) if is_overwrite else None
+    existing = active_by_name(services, name) if is_overwrite or overlap else None
     if existing is not None and existing.cert_type is CertType.CA:
         _check_overwrites_ca(services, wanted, existing)
     if existing is not None:
         check_is_issuer(existing, wanted.issuer)
-    replaced = None if existing is None else location_of(services, existing, place.file_name)
-    if is_overwrite or retry_key is not None:
+    replaced = (
+        None if existing is None or overlap else location_of(services, existing, place.file_name)
+    )
+    if is_overwrite or overlap or retry_key is not None:
         wanted = replace(
             wanted,
             predecessor=None if existing is None else existing.serial_number,
             predecessor_issuer_id=None if existing is None else existing.issuer_id,
+            supersedes=not overlap,
             retry_key=retry_key,
             replaces_files=is_overwrite,
         )
@@ -185,17 +199,24 @@ def order(
     )
 
 
-def plan_under(
+def plan_quietly(
     services: Services, issuer: Issuer, request: IssuanceRequest, authority: Authority
 ) -> CertificatePlan:
-    """Plan a certificate, and warn when it is cut to its issuer's end."""
-    plan = plan_issuance(
+    """Plan a certificate.  Raises as `plan_issuance`."""
+    return plan_issuance(
         request,
         authority=authority,
         now=services.clock.now(),
         random_bits=services.entropy.random_bits(RANDOM_BITS),
         urls=(request.profile.urls or services.policy.urls).of_issuer(issuer.issuer_id),
     )
+
+
+def plan_under(
+    services: Services, issuer: Issuer, request: IssuanceRequest, authority: Authority
+) -> CertificatePlan:
+    """Plan a certificate, and warn when it is cut to its issuer's end."""
+    plan = plan_quietly(services, issuer, request, authority)
     if plan.is_shortened:
         warnings.warn(
             f"{request.common_name!r} ends with its issuer on {plan.validity.not_after}.",

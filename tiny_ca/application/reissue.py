@@ -35,7 +35,7 @@ from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.issuer import Issuer, is_ca
 from tiny_ca.ports.storage import Artefacts
 
-__all__ = ["cosign", "renew"]
+__all__ = ["alternative_names", "cosign", "renew"]
 
 _ATTRIBUTES = {oid: attribute for attribute, oid in SUBJECT_ATTRIBUTES}
 
@@ -183,7 +183,7 @@ def _request_like(
             **{name: value for name, value in subject.items() if name in _INFO}
         ),
         email=subject.get("email"),
-        names=_alternative_names(certificate),
+        names=alternative_names(certificate),
     )
 
 
@@ -205,7 +205,8 @@ def _subject(name: x509.Name) -> dict[str, str]:
     return subject
 
 
-def _alternative_names(certificate: x509.Certificate) -> tuple[GeneralName, ...]:
+def alternative_names(certificate: x509.Certificate) -> tuple[GeneralName, ...]:
+    """Give the alternative names.  Raises `InvalidName` for one that is not issued here."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

@@ -42,14 +42,18 @@ def sign_csr(
     uuid: str | None = None,
     *,
     is_overwrite: bool = False,
+    overlap: bool = False,
     retry_key: RetryKey | None = None,
 ) -> Outcome:
     """Issue what `request_of_csr` made of a CSR; its certificate and the CSR are stored.
 
-    With *is_overwrite* the valid certificate of the same common name is superseded.
+    With *is_overwrite* the valid certificate of the same common name is superseded, with
+    *overlap* it stays valid until it ends.
     """
     wanted = _order(services, issuer, (request, received), folder, uuid)
-    return carry_out(services, wanted, is_overwrite=is_overwrite, retry_key=retry_key)
+    return carry_out(
+        services, wanted, is_overwrite=is_overwrite, overlap=overlap, retry_key=retry_key
+    )
 
 
 def sign_many_csrs(

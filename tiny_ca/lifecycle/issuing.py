@@ -168,6 +168,7 @@ class Issuing(Face):
         cert_path: str | Path | None = None,
         uuid_str: str | None = None,
         is_overwrite: bool = False,
+        overlap: bool = False,
         idempotency_key: str | None = None,
     ) -> x509.Certificate:
         """Issue a certificate for the key of a CSR (RFC 2986): an object, PEM or DER.
@@ -175,6 +176,9 @@ class Issuing(Face):
         Of the request only the key and the names that *profile* allows are taken; the profile
         decides the rest, and how long it is valid unless *days_valid* or *valid_for* says.
         *common_name* stands in place of the request's.  A CA is certified by a profile for CAs.
+        The active certificate of the same common name is in the way, unless *is_overwrite*
+        supersedes it, or *overlap* lets it stay valid until it ends: it gives up its claim on
+        the name, and whoever did not get the answer can go on with it, and ask again.
         Raises `InvalidCSR` (malformed, over 64 KiB, more than 100 names, not signed by its own
         key, CA:TRUE), `WeakKey`, `InvalidName`, `ProfileViolation`, and as `issue_certificate`.
         """
@@ -192,7 +196,16 @@ class Issuing(Face):
         outcome = once.once(
             services,
             idempotency_key,
-            ("csr", issuer.issuer_id, *asked, *period, uuid_str, is_overwrite),
+            # Overlap is in it only when asked for: keys of earlier versions stay theirs.
+            (
+                "csr",
+                issuer.issuer_id,
+                *asked,
+                *period,
+                uuid_str,
+                is_overwrite,
+                *[overlap] * overlap,
+            ),
             lambda retry_key: sign_csr.sign_csr(
                 services,
                 issuer,
@@ -201,6 +214,7 @@ class Issuing(Face):
                 cert_path,
                 uuid_str,
                 is_overwrite=is_overwrite,
+                overlap=overlap,
                 retry_key=retry_key,
             ),
             needs_key=False,

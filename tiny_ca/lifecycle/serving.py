@@ -1,7 +1,7 @@
 """What TLS servers and clients are set up with."""
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -12,8 +12,11 @@ from cryptography import x509
 from tiny_ca.adapters.outbound.storage import PEM
 from tiny_ca.adapters.outbound.tls import load_roots
 from tiny_ca.application import chain as chains
-from tiny_ca.application import export, find, renewals
+from tiny_ca.application import ensure, export, find, renewals
 from tiny_ca.application.guess import config_of_names
+from tiny_ca.application.issuance import present
+from tiny_ca.application.requests import ClientConfig
+from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.lifecycle.base import Face
@@ -63,6 +66,47 @@ class Serving(Issuing, Exporting, Face):
         outcome = self._issue(config, cert_path, uuid_str, is_overwrite, idempotency_key)
         certificate, key, _ = self._issued("issued", "Issued", outcome.artefacts)
         return self._value(certificate, key, outcome.paths)
+
+    def ensure_certificate(
+        self,
+        /,
+        *names: str | IPv4Address | IPv6Address | ClientConfig,
+        within: timedelta | None = None,
+        common_name: str | None = None,
+        profile: str | None = None,
+        key_algorithm: KeyAlgorithm | KeyAlgorithmName | None = None,
+        days_valid: int | None = None,
+        valid_for: timedelta | None = None,
+        cert_path: str | Path | None = None,
+        **fields: Any,
+    ) -> IssuedCertificate:
+        """Give the current certificate for *names*, with its key, or issue one: as often as asked.
+
+        The current one is the active one of the common name, as long as it is not due (as
+        `due_for_renewal` says, *within* too) and is what is asked for: the same names, profile,
+        purposes and kind of key.  Otherwise, and after a revocation, one with a new key is
+        issued; the former one stays valid until it ends, and has no claim on the name.  Of
+        several processes that ask at once, one issues, and all get that.
+
+        Takes what `issue` takes, or one `ClientConfig`; the storage has to hold the key, and
+        one common name is asked for in one way.  Raises `StorageError` if the key is not in it,
+        `AnotherIssuer`, `InvalidRequest` for a profile by which names have many certificates,
+        and as `issue`.
+        """
+        chosen = {
+            "profile": profile,
+            "key_algorithm": key_algorithm,
+            "days_valid": days_valid,
+            "valid_for": valid_for,
+        }
+        fields |= {name: value for name, value in chosen.items() if value is not None}
+        config = _config(names, common_name, fields)
+        services, issuer = self._with_registry(), self._issuer()
+        outcome, is_new = ensure.ensure(services, issuer, config, within, cert_path)
+        artefacts = outcome.artefacts
+        if is_new:
+            self._log("issued", "Issued", artefacts.certificate)
+        return self._value(artefacts.certificate, present(artefacts.private_key), outcome.paths)
 
     def get_issued(self, serial: int) -> IssuedCertificate:
         """Give a certificate of this registry, with its private key from the storage.
@@ -132,3 +176,17 @@ class Serving(Issuing, Exporting, Face):
         trust nothing else.  Raises as `trusted_roots`.
         """
         load_roots(context, self._roots())
+
+
+def _config(
+    names: Sequence[str | IPv4Address | IPv6Address | ClientConfig],
+    common_name: str | None,
+    fields: dict[str, Any],
+) -> ClientConfig:
+    """Give the only `ClientConfig`, or the one of *names*."""
+    config = next((one for one in names if isinstance(one, ClientConfig)), None)
+    if config is None:
+        return config_of_names([str(name) for name in names], common_name, fields)
+    if len(names) > 1 or common_name is not None or fields:
+        raise InvalidRequest("A ClientConfig says all that is asked for: pass it alone.")
+    return config

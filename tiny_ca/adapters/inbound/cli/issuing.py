@@ -31,6 +31,10 @@ def issue(
     replace: Annotated[
         bool, Parameter(help="Supersede the active certificate of the same common name.")
     ] = False,
+    if_needed: Annotated[
+        bool,
+        Parameter(help="Only if there is none for these names, or it is due: else, show that."),
+    ] = False,
     common: Change = CHANGE,
 ) -> None:
     """Issue a certificate with a new key.
@@ -42,16 +46,22 @@ def issue(
 
         tiny-ca issue localhost 127.0.0.1
         tiny-ca issue alice -p client --days 90
+        tiny-ca issue localhost --if-needed
     """
+    if replace and if_needed:
+        raise InvalidRequest("--replace and --if-needed exclude each other.")
     out = Output(common)
     with opened(common, signs=True) as ca:
         config = config_of(ca.settings, names, wanted)
-        if common.dry_run:
+        if if_needed:
+            told = _ensured(ca, config)
+        elif common.dry_run:
             tell_preview(ca.manager.plan(config), out, may_replace=replace)
             return
-        told = issue_for(ca, config, replace=replace)
+        else:
+            told = issue_for(ca, config, replace=replace)
     if not out.document(told):
-        tell_issued(told, out)
+        tell_issued(told, out, "Issued" if told.get("made", True) else "There is")
 
 
 def issue_for(ca: Opened, config: "ClientConfig", *, replace: bool = False) -> dict[str, Any]:
@@ -60,6 +70,15 @@ def issue_for(ca: Opened, config: "ClientConfig", *, replace: bool = False) -> d
     with working(f"Issuing {config.common_name}"):
         certificate, _, _ = ca.manager.issue_certificate(config, is_overwrite=replace)
     return told_of(ca, certificate)
+
+
+def _ensured(ca: Opened, config: "ClientConfig") -> dict[str, Any]:
+    check_live(ca, config.common_name)
+    before = ca.manager.find_certificate(config.common_name)
+    with working(f"Issuing {config.common_name}"):
+        issued = ca.manager.ensure_certificate(config)
+    is_made = before is None or before.serial_number != issued.serial_number
+    return {**told_of(ca, issued.certificate), "made": is_made}
 
 
 def tell_issued(told: dict[str, Any], out: Output, what: str = "Issued") -> None:

@@ -50,6 +50,9 @@ def sign(
     replace: Annotated[
         bool, Parameter(help="Supersede the active certificate of the same common name.")
     ] = False,
+    overlap: Annotated[
+        bool, Parameter(help="Let the active one of the same common name be valid until it ends.")
+    ] = False,
     common: Change = CHANGE,
 ) -> None:
     """Sign a request for a key that somebody else keeps.
@@ -66,7 +69,12 @@ def sign(
         check_writable(out)
     with opened(common, signs=True) as ca:
         certificate = ca.manager.sign_csr(
-            data, profile, common_name=name, days_valid=days, is_overwrite=replace
+            data,
+            profile,
+            common_name=name,
+            days_valid=days,
+            is_overwrite=replace,
+            overlap=overlap,
         )
         chain = ca.manager.export_fullchain(certificate)
         told = told_of(ca, certificate)
