@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.command_line import environment, process, tiny_ca
+from tests.command_line import environment, tiny_ca
 from tests.integration.test_tls_values import issue
 from tiny_ca import (
     AsyncCertLifecycleManager,
@@ -374,12 +374,12 @@ class TestDaemon:
         assert Path("done").exists()
 
     def test_once(self, due: Path) -> None:
-        planned = process("renew", "a.internal", "--due", "--dry-run")
+        planned = tiny_ca("renew", "a.internal", "--due", "--dry-run")
         assert planned.out.startswith("due a.internal"), planned.err
-        ran = process("renew", "a.internal", "--due", "--deploy-hook", "true")
+        ran = tiny_ca("renew", "a.internal", "--due", "--deploy-hook", "true")
         assert ran.code == 0, ran.err
         assert [line.split()[0] for line in ran.out.splitlines()] == ["renewed", "deployed"]
-        assert process("renew", "a.internal", "--due").out == ""
+        assert tiny_ca("renew", "a.internal", "--due").out == ""
 
     @pytest.mark.parametrize(
         "arguments",
