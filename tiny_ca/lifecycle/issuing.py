@@ -193,19 +193,13 @@ class Issuing(Face):
         )
         asked = (received.csr.tbs_certrequest_bytes.hex(), profile, common_name, cert_path)
         period = (days_valid, str(valid_for), str(valid_from))
+        options: tuple[object, ...] = (uuid_str, is_overwrite)
+        if overlap:  # only when asked for: keys of earlier versions stay theirs
+            options += (overlap,)
         outcome = once.once(
             services,
             idempotency_key,
-            # Overlap is in it only when asked for: keys of earlier versions stay theirs.
-            (
-                "csr",
-                issuer.issuer_id,
-                *asked,
-                *period,
-                uuid_str,
-                is_overwrite,
-                *[overlap] * overlap,
-            ),
+            ("csr", issuer.issuer_id, *asked, *period, *options),
             lambda retry_key: sign_csr.sign_csr(
                 services,
                 issuer,

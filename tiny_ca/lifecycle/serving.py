@@ -55,13 +55,9 @@ class Serving(Issuing, Exporting, Face):
         `ClientConfig`'s.  Otherwise as `issue_certificate`.  Raises `InvalidName` for a name
         that is none, `InvalidRequest` without any, and as `issue_certificate`.
         """
-        chosen = {
-            "profile": profile,
-            "key_algorithm": key_algorithm,
-            "days_valid": days_valid,
-            "valid_for": valid_for,
-        }
-        fields |= {name: value for name, value in chosen.items() if value is not None}
+        fields |= _given(
+            profile=profile, key_algorithm=key_algorithm, days_valid=days_valid, valid_for=valid_for
+        )
         config = config_of_names([str(name) for name in names], common_name, fields)
         outcome = self._issue(config, cert_path, uuid_str, is_overwrite, idempotency_key)
         certificate, key, _ = self._issued("issued", "Issued", outcome.artefacts)
@@ -93,13 +89,9 @@ class Serving(Issuing, Exporting, Face):
         `AnotherIssuer`, `InvalidRequest` for a profile by which names have many certificates,
         and as `issue`.
         """
-        chosen = {
-            "profile": profile,
-            "key_algorithm": key_algorithm,
-            "days_valid": days_valid,
-            "valid_for": valid_for,
-        }
-        fields |= {name: value for name, value in chosen.items() if value is not None}
+        fields |= _given(
+            profile=profile, key_algorithm=key_algorithm, days_valid=days_valid, valid_for=valid_for
+        )
         config = _config(names, common_name, fields)
         services, issuer = self._with_registry(), self._issuer()
         outcome, is_new = ensure.ensure(services, issuer, config, within, cert_path)
@@ -176,6 +168,11 @@ class Serving(Issuing, Exporting, Face):
         trust nothing else.  Raises as `trusted_roots`.
         """
         load_roots(context, self._roots())
+
+
+def _given(**options: object) -> dict[str, Any]:
+    """Give the options that are not `None`."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _config(
