@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.regression.world import World
 from tests.support import REQUIRE_ALL, PostgreSQL, in_memory, need
-from tiny_ca import CAConfig, CertLifecycleManager, LocalStorage, SyncDBHandler
+from tiny_ca import CAConfig, CertLifecycleManager, LocalStorage, ManualClock, SyncDBHandler
 
 # Half of a test's time is a disk's, which syncs each file and each commit; whether they are
 # synced, and in which order, is what the fault tests see.  Before anybody asks for a folder.
@@ -65,3 +66,29 @@ def manager(tmp_path: Path) -> Iterator[CertLifecycleManager]:
             )
         )
         yield made
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def ca(world: World, clock: ManualClock) -> Iterator[CertLifecycleManager]:
+    """A manager on files and SQLite, with a P-256 root, whose time is the test's."""
+    with world.ca(clock=clock) as manager:
+        yield manager
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No settings but a test's own, and defaults that write into its folder."""
+    for name in os.environ:
+        if name.upper().startswith("TINY_CA_") and name != "TINY_CA_REQUIRE_ALL":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)

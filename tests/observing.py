@@ -8,9 +8,19 @@ from typing import Any
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry
 
+from tests.regression.world import ROOT_CONFIG
+from tiny_ca import CertLifecycleManager, MemoryRegistry, MemoryStorage
 from tiny_ca.domain.expiry import ExpiryReport
 from tiny_ca.domain.revocation import CRLReason
 from tiny_ca.testing import Seen
+
+
+def in_memory(*observers: Any, **arguments: Any) -> CertLifecycleManager:
+    """Give a manager with a root, which tells *observers* what it does."""
+    registry = arguments.pop("db_handler", None) or MemoryRegistry()
+    ca = CertLifecycleManager(MemoryStorage(), db_handler=registry, observer=observers, **arguments)
+    ca.create_self_signed_ca(ROOT_CONFIG)
+    return ca
 
 
 @dataclass

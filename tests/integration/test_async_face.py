@@ -13,7 +13,6 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -39,11 +38,6 @@ from tiny_ca.domain.errors import DBNotInitedError, NotUniqueCertOwner
 
 AT_ONCE = timedelta(0)
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def _public(kind: type) -> dict[str, Any]:

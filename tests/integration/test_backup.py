@@ -56,11 +56,6 @@ from tiny_ca.testing.samples import NOW, SampleCA
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
 def archive(tmp_path: Path) -> Path:
     return tmp_path / "backup.tar"
 

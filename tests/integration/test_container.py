@@ -38,19 +38,7 @@ from tiny_ca.ports.storage import Storage
 
 P256 = {"common_name": "Root", "key_algorithm": "p-256"}
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings but a test's own, and defaults that write into its folder."""
-    for name in os.environ:
-        if name.upper().startswith("TINY_CA_") and name != "TINY_CA_REQUIRE_ALL":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 def is_open(path: Path) -> bool:

@@ -41,16 +41,6 @@ URLS = PublicationURLs(
 )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 @pytest.fixture(params=["memory", "files"])
 def ca(request: pytest.FixtureRequest, world: World, clock: ManualClock) -> Iterator[object]:
     if request.param == "files":

@@ -3,7 +3,6 @@
 import ipaddress
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,11 +27,6 @@ from tiny_ca.domain.keys import KeySpec
 from tiny_ca.domain.profiles import Profile, UnplannedRequests
 
 Name = x509.NameOID
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 @pytest.fixture

@@ -48,11 +48,6 @@ from tiny_ca.testing.samples import SampleCA
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
 def ca(world: World) -> Iterator[CertLifecycleManager]:
     with world.ca() as manager:
         yield manager

@@ -17,11 +17,6 @@ from tiny_ca.domain.revocation import CRLReason
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
 def archive(tmp_path: Path) -> Path:
     return tmp_path / "backup.tar"
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy import create_engine
 
-from tests.observing import ListObserver
+from tests.observing import ListObserver, in_memory
 from tests.ocsp_client import ask, read
 from tests.regression.world import PROJECT, ROOT_CONFIG, World, leaf
 from tiny_ca import (
@@ -56,13 +56,6 @@ NOT_OPERATIONS = {"close", "factory", "iter_certificates"}
 @pytest.fixture
 def observer() -> ListObserver:
     return ListObserver()
-
-
-def in_memory(*observers: Any, **arguments: Any) -> CertLifecycleManager:
-    registry = arguments.pop("db_handler", None) or MemoryRegistry()
-    ca = CertLifecycleManager(MemoryStorage(), db_handler=registry, observer=observers, **arguments)
-    ca.create_self_signed_ca(ROOT_CONFIG)
-    return ca
 
 
 def public_operations() -> set[str]:
@@ -504,11 +497,6 @@ class TestCounts:
             prepared.settle()
             assert observer.issued_by_profile.total() == 1 + commits
         engine.dispose()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 class TestExpiry:

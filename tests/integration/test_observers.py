@@ -13,14 +13,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tests.observing import ListObserver, seen_by_opentelemetry, seen_by_prometheus
-from tests.regression.world import ROOT_CONFIG, World, leaf
+from tests.observing import ListObserver, in_memory, seen_by_opentelemetry, seen_by_prometheus
+from tests.regression.world import leaf
 from tiny_ca import (
     AsyncCertLifecycleManager,
-    CertLifecycleManager,
     Container,
-    MemoryRegistry,
-    MemoryStorage,
     NoObserver,
     OpenTelemetryObserver,
     PrometheusObserver,
@@ -38,18 +35,6 @@ from tiny_ca.domain.errors import (
 @pytest.fixture
 def observer() -> ListObserver:
     return ListObserver()
-
-
-def in_memory(*observers: Any, **arguments: Any) -> CertLifecycleManager:
-    registry = arguments.pop("db_handler", None) or MemoryRegistry()
-    ca = CertLifecycleManager(MemoryStorage(), db_handler=registry, observer=observers, **arguments)
-    ca.create_self_signed_ca(ROOT_CONFIG)
-    return ca
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 class TestPrometheus:

@@ -28,11 +28,6 @@ from tiny_ca.domain.errors import NotEmpty, StorageError, TinyCAError
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
 def archive(tmp_path: Path) -> Path:
     return tmp_path / "backup.tar"
 

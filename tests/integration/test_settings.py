@@ -1,30 +1,17 @@
 """Settings: of the environment, of files, and what is wrong with them."""
 
-import os
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from tests.regression.world import World, leaf
+from tests.regression.world import leaf
 from tiny_ca import (
     Settings,
     open_ca,
 )
 
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No settings but a test's own, and defaults that write into its folder."""
-    for name in os.environ:
-        if name.upper().startswith("TINY_CA_") and name != "TINY_CA_REQUIRE_ALL":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 class TestSettings:

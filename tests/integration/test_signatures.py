@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,11 +24,6 @@ from tiny_ca.domain.errors import (
     ValidationCertError,
 )
 from tiny_ca.domain.keys import KeySpec
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
 
 
 def _number(crl: x509.CertificateRevocationList) -> int:

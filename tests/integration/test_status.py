@@ -1,9 +1,7 @@
 """What is said of a certificate: its status, whether it verifies, what CRLs say."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -31,22 +29,6 @@ HOLD = x509.ReasonFlags.certificate_hold
 
 
 COMPROMISE = x509.ReasonFlags.key_compromise
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def ca(world: World, clock: ManualClock) -> Iterator[CertLifecycleManager]:
-    with world.ca(clock=clock) as manager:
-        yield manager
 
 
 def _reasons(crl: x509.CertificateRevocationList) -> dict[int, x509.ReasonFlags]:

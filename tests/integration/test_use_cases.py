@@ -21,7 +21,6 @@ from tiny_ca import (
     CertType,
     KeyAlgorithm,
     LocalStorage,
-    ManualClock,
     NoStorage,
     PublicationURLs,
 )
@@ -34,22 +33,6 @@ from tiny_ca.domain.errors import (
     SerialNumberCollision,
     StorageError,
 )
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def ca(world: World, clock: ManualClock) -> Iterator[CertLifecycleManager]:
-    with world.ca(clock=clock) as manager:
-        yield manager
 
 
 class TestWithoutARegistry:

@@ -1,6 +1,5 @@
 """CAs are not lost, nor revoked by the way: their keys, their names, their successors."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,17 +38,6 @@ KEY = ec.generate_private_key(ec.SECP256R1())
 def a_request(common_name: str) -> x509.CertificateSigningRequest:
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     return x509.CertificateSigningRequestBuilder(subject).sign(KEY, hashes.SHA256())
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def ca(world: World, clock: ManualClock) -> Iterator[CertLifecycleManager]:
-    with world.ca(clock=clock) as manager:
-        yield manager
 
 
 def ca_config(common_name: str, **fields: Any) -> CAConfig:
