@@ -267,6 +267,17 @@ class TestShortLived:
             assert not {"2.5.29.31", "1.3.6.1.5.5.7.1.1"} & oids
             assert ca.verify_certificate(certificate)
 
+    def test_beside_sharded_crls_and_deltas(self, make: Make) -> None:
+        ca = make(
+            urls=PublicationURLs(
+                crl=("http://c.test/{shard}",), delta=("http://d.test/{shard}",), crl_shards=4
+            )
+        )
+        certificate = issue(ca, "short-lived", "a.example", key_algorithm="p-256")
+        oids = {one.oid.dotted_string for one in certificate.extensions}
+        # RFC 9608 §3: neither CRL distribution points nor a freshest CRL.
+        assert not {"2.5.29.31", "2.5.29.46"} & oids
+
     def test_seven_days_at_the_most(self, make: Make) -> None:
         ca = make()
         with pytest.raises(ProfileViolation, match="7 days"):

@@ -235,6 +235,19 @@ class TestContent:
         assert planned.no_rev_avail
         assert planned.urls == PublicationURLs(issuer=URLS.issuer)
 
+    @pytest.mark.parametrize("shards", [1, 4])
+    def test_neither_by_deltas_nor_by_shards(self, shards: int) -> None:
+        which = "{shard}" if shards > 1 else ""
+        urls = PublicationURLs(
+            crl=(f"http://a.test/{which}.crl",),
+            delta=(f"http://a.test/{which}.delta",),
+            issuer=URLS.issuer,
+            crl_shards=shards,
+        )
+        request = IssuanceRequest("Jane Doe", own(no_rev_avail=True), P256)
+        planned = plan_issuance(request, authority=ISSUER, now=NOW, random_bits=1, urls=urls)
+        assert planned.urls == PublicationURLs(issuer=URLS.issuer)
+
 
 SIGNING = frozenset({KeyUsage.DIGITAL_SIGNATURE})
 STAMPING = (ExtendedKeyUsage.TIME_STAMPING,)
@@ -285,6 +298,10 @@ CONTRADICTIONS: dict[str, dict[str, Any]] = {
         "key_usage": frozenset({KeyUsage.KEY_CERT_SIGN}),
     },
     "no_rev_avail and URLs": {"no_rev_avail": True, "urls": URLS},
+    "no_rev_avail and URLs of CRLs": {
+        "no_rev_avail": True,
+        "urls": PublicationURLs(delta=("http://a.test/delta.crl",)),
+    },
     "serverAuth is no object": {"extended_key_usage": ("serverAuth",)},
     "policies: 3.1 is no": {"policies": ("3.1",)},
     "policies: 1.40.1, 1, 1.02 is no": {"policies": ("1.40.1", "1", "1.02")},

@@ -67,7 +67,7 @@ def plan_issuance(
         path_length=profile.path_length,
         name_constraints=request.name_constraints,
         # RFC 9608 §3: what can't be revoked points at nothing that would tell.
-        urls=replace(urls, crl=(), ocsp=()) if profile.no_rev_avail else urls,
+        urls=PublicationURLs(issuer=urls.issuer) if profile.no_rev_avail else urls,
         no_rev_avail=profile.no_rev_avail,
         ocsp_no_check=profile.ocsp_no_check,
         profile=profile.name or None,

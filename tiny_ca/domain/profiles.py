@@ -122,7 +122,8 @@ class Profile:
         yield "cert_type CA and is_ca go together", (self.cert_type is CertType.CA) != self.is_ca
         # RFC 9608 §3: not in CA certificates, nor beside CRLs and responders.
         yield "a CA can be revoked, so no_rev_avail is not for it", self.no_rev_avail and self.is_ca
-        tells = self.urls is not None and bool(self.urls.crl or self.urls.ocsp)
+        urls = self.urls
+        tells = urls is not None and bool(urls.crl or urls.delta or urls.ocsp)
         yield "no_rev_avail and URLs of CRLs or responders", self.no_rev_avail and tells
 
     def _contradictory_periods(self) -> Iterator[tuple[str, bool]]:
