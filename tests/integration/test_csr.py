@@ -93,6 +93,10 @@ class TestWhatIsTaken:
         stored = sorted(name for name in world.files() if name.startswith("csrs/"))
         assert [name.rsplit(".", 1)[1] for name in stored] == ["csr", "pem"]
 
+    def test_an_internationalised_common_name_is_a_hosts(self, ca: CertLifecycleManager) -> None:
+        certificate = ca.sign_csr(csr("b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.internal"))
+        assert names_of(certificate) == ["xn--bcher-kva.internal"]
+
     @pytest.mark.parametrize("algorithm", list(KeyAlgorithm))
     def test_of_every_algorithm(self, ca: CertLifecycleManager, algorithm: KeyAlgorithm) -> None:
         key = CryptographyBackend().generate_private_key(KeySpec(algorithm))

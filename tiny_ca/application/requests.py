@@ -32,7 +32,7 @@ from tiny_ca.domain.profiles import Profile
 from tiny_ca.domain.requests import IssuanceRequest, RootRequest
 from tiny_ca.domain.serial import CertType
 
-__all__ = ["CAConfig", "ClientConfig", "general_names", "to_a_labels"]
+__all__ = ["CAConfig", "ClientConfig", "general_names", "host_or_text", "to_a_labels"]
 
 
 def to_a_labels(text: str) -> str:
@@ -45,7 +45,7 @@ def to_a_labels(text: str) -> str:
         raise InvalidName(f"{text!r} is not an internationalised domain name: {error}") from error
 
 
-def _host_or_text(common_name: str) -> str:
+def host_or_text(common_name: str) -> str:
     """Give the A-labels of a common name that is an IDN, and any other one as it is."""
     try:
         return to_a_labels(common_name)
@@ -231,6 +231,6 @@ class ClientConfig(_Config):
             ),
             email=self.email,
             names=general_names(self),
-            host_name=_host_or_text(self.common_name),
+            host_name=host_or_text(self.common_name),
             is_strict=self.strict_validity,
         )

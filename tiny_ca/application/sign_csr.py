@@ -13,6 +13,7 @@ from tiny_ca.application.authority import authority_of
 from tiny_ca.application.bootstrap import CA_FILE_NAME
 from tiny_ca.application.issuance import Order, Outcome, new_location
 from tiny_ca.application.issue import carry_out, carry_out_all, order
+from tiny_ca.application.requests import host_or_text
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import InvalidCSR, ProfileViolation, TinyCAError
 from tiny_ca.domain.names import CertificateInfo, GeneralNameKind, SubjectName, file_name_of
@@ -129,6 +130,7 @@ def request_of_csr(
         ),
         email=subject.get("email"),
         names=received.names,
+        host_name=host_or_text(chosen),
     ), received
 
 
