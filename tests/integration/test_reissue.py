@@ -170,6 +170,20 @@ class TestCosign:
         assert ca.verify_certificate(ours)
         assert ca.revoke_certificate(ours.serial_number)
 
+    def test_ends_with_theirs_at_any_fraction_of_a_second(
+        self, ca: CertLifecycleManager, clock: ManualClock
+    ) -> None:
+        _, theirs = partner(clock)
+        clock.advance(timedelta(milliseconds=700))
+        assert ca.cosign_certificate(theirs).not_valid_after_utc == theirs.not_valid_after_utc
+
+    def test_from_a_moment_without_a_time_zone(
+        self, ca: CertLifecycleManager, clock: ManualClock
+    ) -> None:
+        _, theirs = partner(clock)
+        with pytest.raises(InvalidRequest, match="time zone"):
+            ca.cosign_certificate(theirs, valid_from=clock.now().replace(tzinfo=None))
+
     def test_by_a_profile(self, ca: CertLifecycleManager, clock: ManualClock) -> None:
         _, theirs = partner(clock, is_server_cert=True)
         with pytest.raises(ProfileViolation):

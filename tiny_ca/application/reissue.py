@@ -21,6 +21,7 @@ from tiny_ca.domain.errors import (
     InvalidRequest,
     ValidationCertError,
 )
+from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.names import (
     SUBJECT_ATTRIBUTES,
     CertificateInfo,
@@ -121,7 +122,11 @@ def cosign(
     chosen = _purposes(certificate) if profile is None else services.policy.profile(profile)
     request = _request_like(services, certificate, chosen, None)
     if lifetime is None:
-        lifetime = certificate.not_valid_after_utc - (valid_from or services.clock.now())
+        begin = utc_seconds(services.clock.now() if valid_from is None else valid_from)
+        lifetime = certificate.not_valid_after_utc - begin
+        if not chosen.backdate:
+            # From here on the time is the same, or it would end later than the other one.
+            valid_from = begin
     request = replace(request, lifetime=lifetime, valid_from=valid_from)
     wanted: Order = order(
         services,
