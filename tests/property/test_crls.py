@@ -13,10 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import NOW, utc_moments
-from tiny_ca.domain.crl import SHARD_KEYS, CRLPlan, CRLScope, Shard, encode_crl_entry, shard_key_of
+from tiny_ca.domain.crl import (
+    REASON_CODE,
+    SHARD_KEYS,
+    CRLPlan,
+    CRLScope,
+    Shard,
+    encode_crl_entry,
+    shard_key_of,
+)
 from tiny_ca.domain.crl_index import EntryIndex
 from tiny_ca.domain.crl_reader import parse_crl, parse_entry, vanished
-from tiny_ca.domain.der import object_identifier, octet_string, sequence
+from tiny_ca.domain.der import (
+    OID,
+    enumerated,
+    integer,
+    object_identifier,
+    octet_string,
+    sequence,
+    time,
+    tlv,
+)
 from tiny_ca.domain.der_reader import Reader
 from tiny_ca.domain.errors import InvalidRequest, MalformedDER, ValidationCertError
 from tiny_ca.domain.records import CRLEntry, CRLStamp
@@ -79,6 +96,16 @@ class TestEntries:
                 )
             )
         assert found == wanted
+
+    def test_numbers_that_python_does_not_write_in_decimal(self) -> None:
+        date = time(NOW)
+        reason = octet_string(enumerated(1 << 100_000))
+        for extension in (
+            sequence(object_identifier(REASON_CODE), reason),
+            sequence(tlv(OID, b"\x2a" + b"\xff" * 3000 + b"\x7f"), octet_string(b"")),
+        ):
+            with pytest.raises(MalformedDER):
+                parse_entry(Reader(sequence(integer(5), date, sequence(extension))))
 
     @given(st.binary(max_size=60))
     def test_any_octets(self, data: bytes) -> None:

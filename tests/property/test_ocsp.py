@@ -51,6 +51,9 @@ EMPTY_SERIAL = request_of(
         der.tlv(der.INTEGER, b""),
     )
 )
+# Numbers that Python refuses to write in decimal.
+LONG_OID = der.tlv(der.OID, b"\x2a" + b"\xff" * 3000 + b"\x7f")
+LONG_EXTENSION = der.sequence(LONG_OID, der.octet_string(b""))
 MALFORMED, SUCCESSFUL = OCSPResponseStatus.MALFORMED_REQUEST, OCSPResponseStatus.SUCCESSFUL
 read_request = OCSPBackend().read_request
 
@@ -131,8 +134,11 @@ class TestAnyOctets:
             lambda: b"\x30\x84\xff\xff\xff\xff" + b"\x00" * 16000,
             lambda: REQUEST + b"\x00" * MAX_REQUEST,
             lambda: nested(4000),
+            lambda: request_of(der.sequence(der.sequence(LONG_OID), der.octet_string(b""))),
+            lambda: request_of(ID, extensions=der.explicit(2, der.sequence(LONG_EXTENSION))),
+            lambda: der.sequence(der.sequence(der.explicit(0, der.integer(1 << 100_000)))),
         ],
-        ids=["deep", "indefinite", "long", "large", "nested"],
+        ids=["deep", "indefinite", "long", "large", "nested", "hash", "extension", "version"],
     )
     def test_traps(self, make: Callable[[], bytes]) -> None:
         assert status_of(make()) is MALFORMED

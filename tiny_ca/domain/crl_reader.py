@@ -211,7 +211,7 @@ def parse_entry(reader: Reader) -> CRLEntry:
     if REASON_CODE in extensions:
         code = Reader(extensions[REASON_CODE][1]).enumerated()
         if code not in _REASON_OF:
-            raise MalformedDER(f"There is no reason code {code}.")
+            raise MalformedDER(f"There is no reason code {code:#x}.")
         reason = _REASON_OF[code]
     if INVALIDITY_DATE in extensions:
         invalidity_date = Reader(extensions[INVALIDITY_DATE][1]).generalized_time()

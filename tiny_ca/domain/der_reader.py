@@ -24,6 +24,8 @@ from tiny_ca.domain.errors import MalformedDER
 __all__ = ["Element", "Reader"]
 
 _HIGH_TAG_NUMBER = 0x1F
+_LONGEST_OID = 256
+"""Octets: RFC 5280 appendix B asks for 20 arcs of less than 2^28, which are 80."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,8 @@ class Reader:
 
 @lru_cache(maxsize=256)
 def _dotted(content: bytes) -> str:
+    if len(content) > _LONGEST_OID:
+        raise MalformedDER(f"An OBJECT IDENTIFIER is longer than {_LONGEST_OID} octets.")
     arcs, value, is_open = [], 0, True
     for index, octet in enumerate(content):
         is_first = index == 0 or not content[index - 1] & 0x80

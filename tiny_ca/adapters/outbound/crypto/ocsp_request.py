@@ -90,7 +90,7 @@ def _read_any(request_der: bytes) -> OCSPRequest:
 def _read_tbs(tbs: Reader) -> OCSPRequest:
     if (version := tbs.explicit(0)) is not None:
         # X.690 §11.5: the default, v1, is left out; version 1 is the only one there is.
-        raise MalformedDER(f"The request has version {version.integer() + 1}, and not 1.")
+        raise MalformedDER(f"The request has version {version.integer():#x}, and not 0 (v1).")
     if tbs.peek() == _REQUESTOR_NAME:
         tbs.element()
     requests = tbs.sequence()
