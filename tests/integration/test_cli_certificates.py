@@ -232,3 +232,24 @@ def test_curl_trusts_a_server_with_the_issued_pair(pki: Path) -> None:
     with serving(pki) as port:
         done = run("curl", "-sS", "--cacert", pki / "ca/ca.pem", f"https://localhost:{port}/")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+
+
+class TestLive:
+    def test_a_name_of_another_one_in_use_is_left_to_it(self, pki: Path) -> None:
+        options = ("-p", "client", "--json")
+        first = tiny_ca("issue", "Alice", *options).json
+        ran = tiny_ca("issue", "alice", *options)
+        assert ran.code == 4
+        assert "'Alice'" in ran.err
+        assert f"{certificate(pki / 'live/alice/cert.pem').serial_number:x}" == first["serial"]
+        assert tiny_ca("list", "alice", "--json").json == []
+
+        tiny_ca("revoke", first["serial"])
+        second = tiny_ca("issue", "alice", *options).json
+        assert f"{certificate(second['live']['cert']).serial_number:x}" == second["serial"]
+
+    def test_what_is_no_link_is_in_the_way(self, pki: Path) -> None:
+        (pki / "live/a.test").mkdir(parents=True)
+        for command in (("issue", "a.test"), ("init", pki, "--issue", "a.test")):
+            assert tiny_ca(*command).code == 4
+        assert len(tiny_ca("list", "--json").json) == 1

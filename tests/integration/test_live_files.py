@@ -151,6 +151,22 @@ class TestWhatIsInTheWay:
         assert (taken / "README").read_text() == "certbot's"
         assert list((tmp_path / "archive/a.example").iterdir()) == []
 
+    @pytest.mark.parametrize("layout", LiveLayout)
+    def test_a_name_that_makes_the_same_file_name(
+        self, ca: CertLifecycleManager, tmp_path: Path, layout: LiveLayout
+    ) -> None:
+        first, second = (
+            ca.issue(name, key_algorithm="p-256", profile="client") for name in ("Alice", "alice")
+        )
+        live = first.write_live(tmp_path, layout=layout)
+        before = read(live)
+        with pytest.raises(StorageError, match="'Alice'"):
+            second.write_live(tmp_path, layout=layout)
+        assert read(live) == before
+        second.write_live(tmp_path, "alice-2", layout=layout)
+        second.write_live(tmp_path, "alice", layout=layout)
+        assert read(live) == read(tmp_path / "live/alice-2")
+
     @pytest.mark.parametrize("name", ["../a", "a/b", ".hidden", ""])
     def test_a_name_that_is_a_path(
         self, ca: CertLifecycleManager, tmp_path: Path, name: str

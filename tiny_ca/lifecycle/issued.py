@@ -10,13 +10,26 @@ from cryptography import x509
 from tiny_ca.adapters.outbound.storage import PEM, write_live
 from tiny_ca.adapters.outbound.tls import load_identity
 from tiny_ca.application.export import name_of
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidRequest, StorageError
 from tiny_ca.domain.live import LiveLayout, LiveLayoutName
 from tiny_ca.domain.names import file_name_of
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import is_self_issued
 
-__all__ = ["IssuedCertificate", "LiveLayout", "LiveLayoutName"]
+__all__ = ["IssuedCertificate", "LiveLayout", "LiveLayoutName", "shown_in_live"]
+
+_SHOWN = ("cert.pem", "tls.crt")
+
+
+def shown_in_live(folder: str | Path, name: str) -> str | None:
+    """Give the common name of the certificate in `<folder>/live/<name>/`, `None` for none."""
+    for file in (Path(folder) / "live" / name / each for each in _SHOWN):
+        try:
+            return name_of(x509.load_pem_x509_certificate(file.read_bytes()))
+        except (OSError, ValueError):
+            # None, or none that can be read: what is written next is better.
+            continue
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +93,21 @@ class IssuedCertificate:
         Atomic and durable: it is a link to `archive/<name>/<number>/`, and one rename switches
         all files.  Writing the same again changes nothing.  *name* is made from the common
         name by default; *keep*, 1 or more: so many versions stay in the archive, else all.
-        Keys are PKCS #8 in the clear, 0600.  Raises `UnsafePath`, `StorageError`.
+        Keys are PKCS #8 in the clear, 0600.  Raises `UnsafePath`, `StorageError`, also when no
+        *name* is given and the link shows the certificate of another common name: `Alice` and
+        `alice`, `a/b` and `a_b` make the same one.
         """
         if layout not in list(LiveLayout):
             raise InvalidRequest(f"layout is one of {', '.join(LiveLayout)}, got {layout!r}.")
         if name is None:
-            name = file_name_of(name_of(self.certificate))
+            common_name = name_of(self.certificate)
+            name = file_name_of(common_name)
+            shown = shown_in_live(folder, name)
+            if shown not in {None, common_name}:
+                raise StorageError(
+                    f"{Path(folder) / 'live' / name} shows the certificate of {shown!r}: say under "
+                    f"which other name that of {common_name!r} is to be written."
+                )
         return write_live(folder, name, self._files(LiveLayout(layout)), keep=keep)
 
     def _files(self, layout: LiveLayout) -> dict[str, PEM]:

@@ -5,7 +5,11 @@ from typing import Any
 
 from tiny_ca.domain import errors
 
-__all__ = ["ExitCode", "code_of", "message_of"]
+__all__ = ["ExitCode", "InTheWay", "code_of", "message_of"]
+
+
+class InTheWay(errors.StorageError):
+    """Something else has the place that is needed; nothing was done."""
 
 
 class ExitCode(IntEnum):
@@ -41,6 +45,7 @@ _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
             errors.NotEmpty,
             errors.NotOnHold,
             errors.StillNeeded,
+            InTheWay,
         ),
         ExitCode.CONFLICT,
     ),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tiny_ca.adapters.inbound.cli.errors import InTheWay
 from tiny_ca.adapters.inbound.cli.opening import Opened
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.domain.errors import StorageError
@@ -17,10 +18,21 @@ _FILES = ("fullchain", "privkey", "cert", "chain")
 
 
 def check_live(ca: Opened, common_name: str) -> None:
-    """Check that live/ has room for a name.  Raises `StorageError`."""
-    link = ca.settings.base_folder / "live" / file_name_of(common_name)
+    """Check that live/ has room for a name.  Raises `InTheWay`."""
+    from tiny_ca.lifecycle.issued import shown_in_live
+
+    if ca.settings.passphrase is not None:
+        return
+    base, name = ca.settings.base_folder, file_name_of(common_name)
+    link = base / "live" / name
     if link.exists() and not link.is_symlink():
-        raise StorageError(f"{link} is no link of tiny-ca's: move it away.")
+        raise InTheWay(f"{link} is no link of tiny-ca's: move it away.")
+    shown = shown_in_live(base, name)
+    if shown not in {None, common_name} and ca.manager.find_certificate(str(shown)):
+        raise InTheWay(
+            f"{link} is in use by {shown!r}, whose files have the same name as those of "
+            f"{common_name!r}: choose another first name, or revoke {shown!r}."
+        )
 
 
 def told_of(ca: Opened, certificate: "x509.Certificate") -> dict[str, Any]:
@@ -37,17 +49,21 @@ def told_of(ca: Opened, certificate: "x509.Certificate") -> dict[str, Any]:
         "profile": None if record is None else record.profile,
         "not_after": details.not_valid_after,
         "files": files,
-        "live": _live(ca, certificate.serial_number) if "key" in files else {},
+        "live": _live(ca, certificate) if "key" in files else {},
         "root": None if root is None else ca.files_of(root).get("pem"),
     }
 
 
-def _live(ca: Opened, serial_number: int) -> dict[str, Path]:
+def _live(ca: Opened, certificate: "x509.Certificate") -> dict[str, Path]:
     # Its keys are in the clear: not where somebody wants them encrypted.
     if ca.settings.passphrase is not None:
         return {}
+    from tiny_ca.application.export import name_of
+
+    serial_number, name = certificate.serial_number, file_name_of(name_of(certificate))
     try:
-        folder = ca.manager.write_live(serial_number, ca.settings.base_folder)
+        # By its name, which `check_live` found free, or left by a certificate that is over.
+        folder = ca.manager.write_live(serial_number, ca.settings.base_folder, name)
     except StorageError as error:
         raise StorageError(
             f"The certificate {hex_of(serial_number)} is issued and on record, see `tiny-ca "

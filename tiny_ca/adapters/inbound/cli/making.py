@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.issuers import issuer_of
 from tiny_ca.adapters.inbound.cli.issuing import issue_for, tell_issued
-from tiny_ca.adapters.inbound.cli.live import told_of
+from tiny_ca.adapters.inbound.cli.live import check_live, told_of
 from tiny_ca.adapters.inbound.cli.names import config_of
 from tiny_ca.adapters.inbound.cli.opening import Opened, making, settings_for_new
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
@@ -80,6 +80,7 @@ def _told_again(ca: Opened, record: CertificateRecord) -> dict[str, Any]:
 
     if record.certificate_pem is None:
         raise NotUniqueCertOwner(record.common_name)
+    check_live(ca, record.common_name)
     return told_of(ca, x509.load_pem_x509_certificate(record.certificate_pem.encode()))
 
 
