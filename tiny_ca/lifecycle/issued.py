@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from tiny_ca.adapters.outbound.storage import PEM, write_live
+from tiny_ca.adapters.outbound.storage import PEM, shown_in_live, write_live
 from tiny_ca.adapters.outbound.tls import load_identity
 from tiny_ca.application.export import name_of
 from tiny_ca.domain.errors import InvalidRequest, StorageError
@@ -16,20 +16,7 @@ from tiny_ca.domain.names import file_name_of
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import is_self_issued
 
-__all__ = ["IssuedCertificate", "LiveLayout", "LiveLayoutName", "shown_in_live"]
-
-_SHOWN = ("cert.pem", "tls.crt")
-
-
-def shown_in_live(folder: str | Path, name: str) -> str | None:
-    """Give the common name of the certificate in `<folder>/live/<name>/`, `None` for none."""
-    for file in (Path(folder) / "live" / name / each for each in _SHOWN):
-        try:
-            return name_of(x509.load_pem_x509_certificate(file.read_bytes()))
-        except (OSError, ValueError):
-            # None, or none that can be read: what is written next is better.
-            continue
-    return None
+__all__ = ["IssuedCertificate", "LiveLayout", "LiveLayoutName"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +90,10 @@ class IssuedCertificate:
             common_name = name_of(self.certificate)
             name = file_name_of(common_name)
             shown = shown_in_live(folder, name)
-            if shown not in {None, common_name}:
+            if shown is not None and name_of(shown) != common_name:
                 raise StorageError(
-                    f"{Path(folder) / 'live' / name} shows the certificate of {shown!r}: say under "
-                    f"which other name that of {common_name!r} is to be written."
+                    f"{Path(folder) / 'live' / name} shows the certificate of {name_of(shown)!r}: "
+                    f"say under which other name that of {common_name!r} is to be written."
                 )
         return write_live(folder, name, self._files(LiveLayout(layout)), keep=keep)
 

@@ -19,7 +19,8 @@ _FILES = ("fullchain", "privkey", "cert", "chain")
 
 def check_live(ca: Opened, common_name: str) -> None:
     """Check that live/ has room for a name.  Raises `InTheWay`."""
-    from tiny_ca.lifecycle.issued import shown_in_live
+    from tiny_ca.adapters.outbound.storage import shown_in_live
+    from tiny_ca.application.export import name_of
 
     if ca.settings.passphrase is not None:
         return
@@ -28,10 +29,11 @@ def check_live(ca: Opened, common_name: str) -> None:
     if link.exists() and not link.is_symlink():
         raise InTheWay(f"{link} is no link of tiny-ca's: move it away.")
     shown = shown_in_live(base, name)
-    if shown not in {None, common_name} and ca.manager.find_certificate(str(shown)):
+    other = common_name if shown is None else name_of(shown)
+    if other != common_name and ca.manager.find_certificate(other):
         raise InTheWay(
-            f"{link} is in use by {shown!r}, whose files have the same name as those of "
-            f"{common_name!r}: choose another first name, or revoke {shown!r}."
+            f"{link} is in use by {other!r}, whose files have the same name as those of "
+            f"{common_name!r}: choose another first name, or revoke {other!r}."
         )
 
 

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography import x509
+
 from tiny_ca.adapters.outbound.storage.files import (
     OWNER_ONLY,
     PUBLIC,
@@ -19,10 +21,23 @@ from tiny_ca.adapters.outbound.storage.pem import PEM
 from tiny_ca.domain.errors import InvalidRequest, StorageError
 from tiny_ca.domain.names import path_segment
 
-__all__ = ["write_live"]
+__all__ = ["shown_in_live", "write_live"]
 
 _LIVE, _ARCHIVE = "live", "archive"
 _BEING_WRITTEN = ".new"
+_CERTIFICATES = ("cert.pem", "tls.crt")
+
+
+def shown_in_live(folder: str | Path, name: str) -> x509.Certificate | None:
+    """Give the certificate in `<folder>/live/<name>/`, of either layout; `None`: none is there."""
+    for each in _CERTIFICATES:
+        try:
+            data = (Path(folder) / _LIVE / name / each).read_bytes()
+            return x509.load_pem_x509_certificate(data)
+        except (OSError, ValueError):
+            # Nor is one that can't be read worth keeping.
+            continue
+    return None
 
 
 def write_live(
