@@ -10,7 +10,7 @@ import pytest
 
 from tests.regression.world import World, leaf
 from tiny_ca import CertLifecycleManager, LocalStorage
-from tiny_ca.domain.errors import FileAlreadyExists, UnsafePath
+from tiny_ca.domain.errors import FileAlreadyExists, StorageError, UnsafePath
 
 ESCAPES = [
     "../x",
@@ -124,6 +124,27 @@ class TestNothingIsWrittenOutside:
             manager.issue_certificate(leaf(), uuid_str="mine", is_overwrite=is_overwrite)
         assert [path.name for path in outside.iterdir()] == ["kept"]
         assert (world.base / "mine").is_symlink() is not is_overwrite
+
+    @pytest.mark.parametrize("is_overwrite", [False, True])
+    @pytest.mark.parametrize("path", ["file", "file/deeper", "loop/deeper", "a/" * 2500, "long"])
+    def test_where_nothing_can_be(
+        self, manager: CertLifecycleManager, world: World, path: str, is_overwrite: bool
+    ) -> None:
+        """What can't be published is not issued: its name would be taken for nothing."""
+        (world.base / "file").touch()
+        (world.base / "loop").symlink_to("loop")
+        if path == "long":
+            # The folder's path is short enough, its files' are not.
+            room = 4090 - len(os.fsencode(world.base)) - len("/mine")
+            path = "a/" * (room // 2)
+        before, rows = world.tree(), world.rows()
+        with pytest.raises((StorageError, UnsafePath)):
+            manager.issue_certificate(
+                leaf(), cert_path=path, uuid_str="mine", is_overwrite=is_overwrite
+            )
+        assert world.tree() == before
+        assert [row.status for row in world.rows()[len(rows) :]] in ([], ["abandoned"])
+        assert manager.find_certificate("a.internal") is None
 
     def test_path_objects_work_inside(self, manager: CertLifecycleManager, world: World) -> None:
         manager.issue_certificate(leaf(), cert_path=Path("services") / "web", uuid_str="mine")

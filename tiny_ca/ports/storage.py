@@ -88,7 +88,11 @@ class Storage(Protocol):
     """
 
     def check_vacant(self, location: Location) -> None:
-        """Raise `FileAlreadyExists` if something lies at *location*."""
+        """Raise `FileAlreadyExists` if something lies at *location*.
+
+        Raises `StorageError` if nothing ever can: what can't be published is found before it
+        is issued.
+        """
         ...
 
     def stage(

@@ -78,11 +78,22 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         return self._base
 
     def check_vacant(self, location: Location) -> None:
-        """Raise `FileAlreadyExists` if something lies at *location*."""
-        with storage_errors("Looking for a free folder"):
-            folder = self._folder(location)
-            if os.path.lexists(folder):
-                raise FileAlreadyExists(folder)
+        """Raise `FileAlreadyExists` if something lies at *location*.
+
+        Raises `StorageError` for a path that is too long, or that leads through a file.
+        """
+        if self._is_taken(location):
+            raise FileAlreadyExists(self._folder(location))
+
+    def _is_taken(self, location: Location) -> bool:
+        folder = self._folder(location)
+        with storage_errors("Looking for a free folder"), suppress(FileNotFoundError):
+            os.lstat(folder)
+            return True
+        with storage_errors("Looking for a free folder"), suppress(FileNotFoundError):
+            # The folder's path may just be short enough, and its files' are not.
+            os.lstat(folder / f"{location.file_name}.pem")
+        return False
 
     def stage(
         self, location: Location, artefacts: Artefacts | KeyRequest, *, replaces: bool = False
@@ -90,7 +101,8 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         """Write *artefacts* durably into `.staging`.  Raises `FileAlreadyExists`."""
         staged = self._staged(location.uuid)
         with storage_errors("Staging files"):
-            self._folder(location)
+            # What can't be published must not be committed.
+            self._is_taken(location)
             make_folders(staged.parent)
             try:
                 staged.mkdir(mode=0o700)
@@ -277,7 +289,8 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         return folder if uuid is None else folder / uuid
 
     def _check_inside(self, folder: Path) -> Path:
-        if not folder.resolve().is_relative_to(self._base.resolve()):
+        # Not `Path.resolve`, to which links in a circle are a RuntimeError.
+        if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(self._base)):
             raise UnsafePath(f"{folder} is a link that leaves {self._base}.")
         return folder
 
