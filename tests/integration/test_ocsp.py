@@ -319,7 +319,7 @@ class TestDelegation:
         assert last.next_update_utc == signer.not_valid_after_utc
         clock.advance(DAY)
         response = read(responder.respond(ask(cert, root)))
-        assert response.response_status is OCSPResponseStatus.INTERNAL_ERROR
+        assert response.response_status is OCSPResponseStatus.UNAUTHORIZED
 
     def test_it_ends_with_its_issuer_without_a_warning(self, clock: ManualClock) -> None:
         ca = CertLifecycleManager(MemoryStorage(), db_handler=MemoryRegistry(), clock=clock)

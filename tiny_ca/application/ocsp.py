@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 
-from tiny_ca.application.ocsp_signers import IssuerTable, OwnIssuer, Signers
+from tiny_ca.application.ocsp_signers import IssuerTable, OwnIssuer, Signers, States
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import InvalidRequest, MalformedDER, RegistryError, StorageError
 from tiny_ca.domain.lifetime import utc_seconds
@@ -50,19 +50,23 @@ class OCSPResponder:
         self._codec = codec
         self._times = times
         self._report = report
-        self._store = services.registry if isinstance(services.registry, ResponseStore) else None
+        self._states = States(services)
+        self._store = self._states.store
         self._prompt = services.registry if isinstance(services.registry, PromptStore) else None
         self._issuers = IssuerTable(services, codec, own)
-        self._signers = Signers(services, codec, own, is_delegated=is_delegated, report=report)
+        self._signers = Signers(
+            services, codec, own, self._states, is_delegated=is_delegated, report=report
+        )
 
     def respond(self, request_der: bytes) -> bytes:
         """Give the response in DER, whatever the request is: never an exception.
 
         Unsigned errors (RFC 6960 §2.3): `malformedRequest`, also for more than 16 KiB or 100
         certIDs, a nonce that has not 1..128 octets, and unknown critical extensions;
-        `unauthorized` when no CA here is meant (RFC 5019 §2.2.3); `tryLater` when registry or
-        storage fail; `internalError`.  Certificates of other CAs than the first one's are
-        `unknown`: one signer does not speak for two.
+        `unauthorized` (RFC 5019 §2.2.3) when no CA here is meant, or one that can delegate no
+        more, since it is over or revoked; `tryLater` when registry or storage fail;
+        `internalError`.  Certificates of other CAs than the first one's are `unknown`: one
+        signer does not speak for two.
         """
         return self.reply(request_der).der
 
@@ -162,21 +166,9 @@ class OCSPResponder:
     def _state(
         self, issuer_id: str, cert_id: CertID, digest: str | None = None
     ) -> tuple[CertState | None, KeptResponse | None]:
-        serial_number = cert_id.serial_number
-        if not _is_possible(serial_number):
+        if not _is_possible(cert_id.serial_number):
             return None, None
-        if self._store is not None:
-            return self._store.cert_state(issuer_id, serial_number, digest)
-        record = self._services.registry.get_by_serial(serial_number, issuer_id)
-        if record is None:
-            return None, None
-        return CertState(
-            record.serial_number,
-            record.status,
-            record.not_after,
-            record.revocation_date,
-            record.revocation_reason,
-        ), None
+        return self._states.of(issuer_id, cert_id.serial_number, digest)
 
     def presign(
         self,

@@ -8,24 +8,25 @@ from threading import Lock
 from cryptography import x509
 
 from tiny_ca.application.bootstrap import CA_FILE_NAME
+from tiny_ca.application.chain import check_on_record
 from tiny_ca.application.issuance import location_of, new_location, present, run_issuance
 from tiny_ca.application.issue import order
 from tiny_ca.application.query import find, find_all
 from tiny_ca.application.services import Services
 from tiny_ca.application.stored import load_files
 from tiny_ca.domain.catalogue import CertificateFilter
-from tiny_ca.domain.errors import StorageError, TinyCAError
+from tiny_ca.domain.errors import StorageError, TinyCAError, ValidationCertError
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
 from tiny_ca.domain.lifetime import utc_seconds
-from tiny_ca.domain.ocsp import IssuerKeyHash
+from tiny_ca.domain.ocsp import CertState, IssuerKeyHash, KeptResponse
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.requests import IssuanceRequest
 from tiny_ca.domain.serial import CertType
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.issuer import Issuer, own_issuer_id
-from tiny_ca.ports.ocsp import OCSPCodec, OCSPSigner, OCSPSigningIssuer
+from tiny_ca.ports.ocsp import OCSPCodec, OCSPSigner, OCSPSigningIssuer, ResponseStore
 
-__all__ = ["RESPONDER_NAME", "RESPONDER_PROFILE", "IssuerTable", "Signers"]
+__all__ = ["RESPONDER_NAME", "RESPONDER_PROFILE", "IssuerTable", "Signers", "States"]
 
 RESPONDER_PROFILE = "ocsp-responder"
 RESPONDER_NAME = "OCSP Responder"
@@ -93,10 +94,38 @@ class IssuerTable:
         self._ids = {hashes: issuer_id for (issuer_id, _), hashes in self._hashes.items()}
 
 
+class States:
+    """What is on record of certificates; *store* is the registry, if it keeps responses."""
+
+    def __init__(self, services: Services) -> None:
+        registry = services.registry
+        self._registry = registry
+        self.store = registry if isinstance(registry, ResponseStore) else None
+
+    def of(
+        self, issuer_id: str, serial_number: int, digest: str | None = None
+    ) -> tuple[CertState | None, KeptResponse | None]:
+        """Give a certificate's state and its response, as `ResponseStore.cert_state` does."""
+        if self.store is not None:
+            return self.store.cert_state(issuer_id, serial_number, digest)
+        record = self._registry.get_by_serial(serial_number, issuer_id)
+        if record is None:
+            return None, None
+        return CertState(
+            record.serial_number,
+            record.status,
+            record.not_after,
+            record.revocation_date,
+            record.revocation_reason,
+        ), None
+
+
 @dataclass(frozen=True, slots=True)
 class _Chosen:
     signer: OCSPSigner
     renew_at: datetime
+    delegate: int | None = None
+    """The serial number of a delegated certificate."""
 
 
 class Signers:
@@ -104,7 +133,8 @@ class Signers:
 
     A delegated certificate comes from the one pipeline, by the profile `ocsp-responder`; its
     key is kept in the storage, and shared with other processes.  At half its life it is
-    replaced.  When that fails it serves to its end, and *report* is told.
+    replaced, and when it is revoked.  When the former fails it serves to its end, and *report*
+    is told.
     """
 
     def __init__(
@@ -112,6 +142,7 @@ class Signers:
         services: Services,
         codec: OCSPCodec,
         own: OwnIssuer,
+        states: States,
         *,
         is_delegated: bool,
         report: Callable[[Exception], object],
@@ -119,6 +150,7 @@ class Signers:
         self._services = services
         self._codec = codec
         self._own = own
+        self._states = states
         self._is_delegated = is_delegated
         self._report = report
         self._chosen: dict[str, _Chosen] = {}
@@ -127,9 +159,10 @@ class Signers:
     def signer(self, issuer_id: str, now: datetime) -> OCSPSigner | None:
         """Give who signs for an issuer; `None`: nobody, since its key is not held here.
 
+        Nor, with a delegated certificate, for a CA that is over or revoked, and issues none.
         Raises what opening the issuer or issuing a delegated certificate does.
         """
-        chosen = self._chosen.get(issuer_id)
+        chosen = self._current(issuer_id)
         if chosen is not None and now < chosen.renew_at:
             return chosen.signer
         is_usable = chosen is not None and now <= chosen.signer.not_after
@@ -141,8 +174,16 @@ class Signers:
                 self._turn.release()
         return None if chosen is None else chosen.signer
 
-    def _choose(self, issuer_id: str, now: datetime) -> _Chosen | None:
+    def _current(self, issuer_id: str) -> _Chosen | None:
+        """Give who signed last, unless that certificate was revoked since."""
         chosen = self._chosen.get(issuer_id)
+        if chosen is None or chosen.delegate is None:
+            return chosen
+        state, _ = self._states.of(issuer_id, chosen.delegate)
+        return chosen if state is None or state.revocation is None else None
+
+    def _choose(self, issuer_id: str, now: datetime) -> _Chosen | None:
+        chosen = self._current(issuer_id)
         if chosen is not None and now < chosen.renew_at:
             # Another thread made it while this one waited.
             return chosen
@@ -166,6 +207,8 @@ class Signers:
             return on_record
         try:
             issuer = self._open(issuer_id)
+            if on_record is None and (issuer is None or not self._can_issue(issuer, now)):
+                return None
             issued = None if issuer is None else self._issue(issuer, now)
         except TinyCAError as error:
             if on_record is None:
@@ -173,8 +216,16 @@ class Signers:
             self._report(error)
             issued = None
         if issued is None and on_record is not None:
-            return _Chosen(on_record.signer, now + _TRY_AGAIN)
+            return replace(on_record, renew_at=now + _TRY_AGAIN)
         return issued
+
+    def _can_issue(self, issuer: Issuer, now: datetime) -> bool:
+        """Whether a CA is not over, and not revoked."""
+        try:
+            check_on_record(self._services, issuer.certificate)
+        except ValidationCertError:
+            return False
+        return now < issuer.certificate.not_valid_after_utc
 
     def _on_record(self, issuer_id: str, now: datetime) -> _Chosen | None:
         """Give the newest certificate whose key the storage has, of this or another process."""
@@ -217,7 +268,8 @@ class Signers:
     def _chosen_of(self, certificate: x509.Certificate, key: PrivateKey) -> _Chosen:
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         half = utc_seconds(begin + (end - begin) / 2)
-        return _Chosen(self._codec.delegate(certificate, key), half)
+        signer = self._codec.delegate(certificate, key)
+        return _Chosen(signer, half, certificate.serial_number)
 
     def _open(self, issuer_id: str) -> Issuer | None:
         """Load a CA whose key the storage holds, or give the manager's; `None`: neither."""
