@@ -37,7 +37,7 @@ class Settings(BaseSettings):
 
     In the environment a field is its name in capitals after `TINY_CA_`.  Raises
     `pydantic.ValidationError`, a `ValueError`, also for a key of the file or a `TINY_CA_*`
-    variable that is no field.
+    variable that is no field, and `InvalidRequest` for a file that is not there or not TOML.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
@@ -98,7 +98,10 @@ class Settings(BaseSettings):
         file = arguments.get("config_file") or environment.get(f"{_PREFIX}CONFIG_FILE")
         if file is not None and not Path(file).is_file():
             raise InvalidRequest(f"There is no settings file at {file}.")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        try:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"The settings file {file} can't be read: {error}") from error
 
     @model_validator(mode="after")
     def _refuse_stray_variables(self) -> Self:
