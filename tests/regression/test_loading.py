@@ -14,6 +14,7 @@ from tiny_ca import (
     CAFileLoader,
     CertificateFactory,
     CertLifecycleManager,
+    CertType,
     KeyAlgorithm,
     LocalStorage,
 )
@@ -32,6 +33,14 @@ class TestCAs:
         folder = world.base / "leaf"
         with pytest.raises(ErrorLoadCert, match="not a CA"):
             CAFileLoader(folder / "a.internal.pem", folder / "a.internal.key")
+
+    def test_a_leaf_of_their_type_is_none_to_choose_from(
+        self, manager: CertLifecycleManager
+    ) -> None:
+        root = manager.factory.certificate
+        manager.issue_certificate(leaf(serial_type=CertType.CA))
+        manager.open_ca()
+        assert manager.factory.certificate == root
 
     def test_the_key_of_another_was_loaded(
         self, ca_files: tuple[Path, Path], tmp_path: Path

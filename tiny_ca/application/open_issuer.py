@@ -12,7 +12,7 @@ from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import CertNotFound, StorageError, ValidationCertError
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus, Location
 from tiny_ca.domain.serial import CertType
-from tiny_ca.ports.issuer import Issuer, own_issuer_id
+from tiny_ca.ports.issuer import Issuer, is_ca, own_issuer_id
 
 __all__ = ["open_issuer", "open_parent"]
 
@@ -78,7 +78,8 @@ def _find(services: Services, common_name: str | None) -> CertificateRecord:
     valid = [
         record
         for record in services.registry.authorities()
-        if record.status_at(now) is CertificateStatus.VALID
+        # A request without a profile may have the type of a CA, and be none.
+        if record.status_at(now) is CertificateStatus.VALID and _is_ca(record)
     ]
     if len(valid) > 1:
         # One that was rolled over, links, and other CAs' under this one have no claim.
@@ -87,6 +88,11 @@ def _find(services: Services, common_name: str | None) -> CertificateRecord:
         names = ", ".join(repr(record.common_name) for record in valid) or "none"
         raise CertNotFound(f"Say which CA to open by its common name; there are: {names}.")
     return valid[0]
+
+
+def _is_ca(record: CertificateRecord) -> bool:
+    pem = record.certificate_pem
+    return pem is not None and is_ca(x509.load_pem_x509_certificate(pem.encode()))
 
 
 def _location(services: Services, record: CertificateRecord) -> Location:
