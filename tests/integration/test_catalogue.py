@@ -1,7 +1,7 @@
 """Lists, expiry, deleting and revoking many, through both faces and on real databases."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -65,6 +65,24 @@ class TestLists:
         assert names(ca.list_certificates(key_type="ca")) == [ROOT_CONFIG.common_name]
         assert ca.list_certificates(limit=0) == []
 
+    def test_past_what_databases_count_to(self, ca: CertLifecycleManager) -> None:
+        everything = ca.list_certificates(limit=10**30)
+        assert len(everything) == 12
+        assert ca.list_certificates(after=10**30, limit=20) == everything
+        assert ca.list_certificates(after=-(10**30)) == []
+        assert ca.list_certificates(offset=10**30) == []
+
+    def test_text_that_is_none(self, ca: CertLifecycleManager) -> None:
+        # What Python makes of an argument that is not UTF-8.
+        name = "caf\udce9"
+        with pytest.raises(InvalidRequest):
+            ca.list_certificates(exact_name=name)
+        with pytest.raises(InvalidRequest):
+            ca.find_certificate(name)
+        with pytest.raises(InvalidRequest):
+            ca.revoke_many(issuer_id=name)
+        assert len(ca.list_certificates("valid")) == 12
+
     def test_a_status_is_that_of_now(self, ca: CertLifecycleManager, clock: ManualClock) -> None:
         clock.advance(2 * DAY + timedelta(seconds=1))
         for _ in range(2):
@@ -102,6 +120,7 @@ class TestLists:
             {"status": CertificateStatus.UNKNOWN},
             {"key_type": "toaster"},
             {"limit": -1},
+            {"issued_from": datetime.max.replace(tzinfo=timezone(-timedelta(hours=5)))},
             {"offset": -1},
             {"issued_from": datetime(2030, 1, 1)},
         ],

@@ -11,6 +11,10 @@ from tiny_ca.domain.records import CertificateRecord
 __all__ = ["find", "find_all", "find_expiring", "mark_expired"]
 
 _PAGE = 500
+_MOST = 2**62
+"""Of rows: twice that is what every database counts to."""
+_LAST_POSITION = 2**31 - 1
+"""Of any row; what comes after a later one is everything."""
 After = CertificateRecord | int | None
 
 
@@ -27,7 +31,10 @@ def find(
     """
     if limit < 0 or offset < 0:
         raise InvalidRequest(f"limit and offset are 0 or more, got {limit} and {offset}.")
-    before = None if after is None else _position(after)
+    before = None if after is None else max(0, _position(after))
+    if before is not None and before > _LAST_POSITION:
+        before = None
+    limit, offset = min(limit, _MOST), min(offset, _MOST)
     return services.registry.page(wanted, services.clock.now(), limit, before, offset)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tiny_ca.domain.errors import InvalidRequest, StillNeeded
-from tiny_ca.domain.lifetime import Validity
+from tiny_ca.domain.lifetime import Validity, utc_seconds
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.domain.revocation import owed_by_crl
 from tiny_ca.domain.serial import CertType
@@ -95,6 +95,8 @@ class CertificateFilter:
             moment = getattr(self, name)
             if moment is not None and moment.utcoffset() is None:
                 raise InvalidRequest(f"{name} has no time zone: pass an aware datetime.")
+            if moment is not None:
+                utc_seconds(moment)  # Comparing does not tell that it has no year of UTC.
         if self.serial_numbers is not None and len(self.serial_numbers) > AT_ONCE:
             raise InvalidRequest(f"A filter takes {AT_ONCE} serial numbers at most.")
 

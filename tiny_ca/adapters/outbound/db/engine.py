@@ -14,7 +14,7 @@ from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from tiny_ca.adapters.outbound.db.prepared import OWN, on_cursor
-from tiny_ca.domain.errors import RegistryError
+from tiny_ca.domain.errors import InvalidRequest, RegistryError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -70,9 +70,11 @@ class Runner(Protocol):
 
 @contextmanager
 def registry_errors() -> Iterator[None]:
-    """Turn SQLAlchemy's errors into `RegistryError`."""
+    """Turn SQLAlchemy's errors into `RegistryError`, and a driver's for what is no text."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"No database holds {error.object[:80]!r}: {error.reason}.") from error
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise RegistryError(f"The registry's database failed: {cause}") from error

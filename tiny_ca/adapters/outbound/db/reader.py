@@ -40,7 +40,8 @@ class RowReader:
             # Not even closed: the parent goes on using them.
             self._of_the_parent.append(self._idle)
             self._idle, self._pid = deque(), os.getpid()
-        errors = (self._engine.dialect.loaded_dbapi.Error, SQLAlchemyError, TinyCAError)
+        driver = self._engine.dialect.loaded_dbapi.Error
+        errors = (driver, SQLAlchemyError, TinyCAError, UnicodeEncodeError)
         try:
             connection, check = self._idle.pop() if self._idle or at_once else self._connect()
         except (IndexError, *errors) as error:
