@@ -196,6 +196,14 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         InvalidCSR,
         "more than 65536",
     ),
+    "a TLS feature that nobody knows": (
+        lambda: csr(
+            "x",
+            (x509.UnrecognizedExtension(x509.TLSFeature.oid, b"\x30\x03\x02\x01\x7f"), False),
+        ),
+        InvalidCSR,
+        "malformed",
+    ),
     "too many names": (
         lambda: csr("x", dns=[f"n{n}.internal" for n in range(101)]),
         InvalidCSR,

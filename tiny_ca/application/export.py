@@ -54,9 +54,11 @@ def protection_of(
 def stored_key(services: Services, certificate: x509.Certificate) -> PrivateKey:
     """Find the private key of a certificate, by its serial number.
 
-    Raises `CertNotFound` when the registry does not have this very certificate, and
-    `StorageError` when the storage does not hold its key, or can't open it.
+    Raises `CertNotFound` when the registry does not have this very certificate, `StorageError`
+    when the storage does not hold its key, or can't open it, and `ErrorLoadCert` for a
+    malformed one.
     """
+    services.crypto.check_readable(certificate)
     record = find_same(services, certificate)
     if record is None:
         raise CertNotFound("The registry does not have this certificate: pass private_key=.")

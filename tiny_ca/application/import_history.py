@@ -25,7 +25,7 @@ from tiny_ca.domain.plan import ExtendedKeyUsage
 from tiny_ca.domain.records import CertificateStatus
 from tiny_ca.domain.serial import CertType, parse_serial_number
 from tiny_ca.ports.history import HistoryEntry, HistorySource, PastAuthority, PastCertificate
-from tiny_ca.ports.issuer import Issuer, is_ca, own_issuer_id
+from tiny_ca.ports.issuer import MALFORMED, Issuer, is_ca, own_issuer_id
 from tiny_ca.ports.progress import Progress
 
 __all__ = ["HistoryImport", "ImportedAuthority", "import_history"]
@@ -240,7 +240,7 @@ def _is_server(certificate: x509.Certificate | None) -> bool:
         return False
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return False
     return x509.ObjectIdentifier(ExtendedKeyUsage.SERVER_AUTH.value) in usage
 

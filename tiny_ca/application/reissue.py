@@ -54,7 +54,8 @@ def renew(
 
     The old one stays valid, since others may still be serving it, and gives up its claim on
     the name.  The profile that it was issued by decides anew.  Raises `CertNotFound`, and
-    `ValidationCertError` for one that is revoked, unfinished, a CA's, or another issuer's.
+    `ValidationCertError` for one that is revoked, unfinished, a CA's, or another issuer's;
+    `ErrorLoadCert` for one from elsewhere that is malformed.
     """
     record = get(services, serial_number, issuer)
     status = record.status_at(services.clock.now())
@@ -67,6 +68,7 @@ def renew(
             f"Another CA issued the certificate {serial_number}: stand under that one to renew it."
         )
     old = x509.load_pem_x509_certificate(record.certificate_pem.encode())
+    services.crypto.check_readable(old)
     if is_ca(old):
         raise ValidationCertError("A CA's certificate is not renewed: roll the CA over.")
     request = _request_like(services, old, _profile_of(services, record, old), record.cert_type)

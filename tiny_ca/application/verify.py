@@ -6,7 +6,7 @@ from tiny_ca.application.chain import check_on_record
 from tiny_ca.application.find import find
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl_reader import CRLReader
-from tiny_ca.domain.errors import ValidationCertError
+from tiny_ca.domain.errors import ErrorLoadCert, ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.records import CertificateRecord, CertificateStatus
 from tiny_ca.ports.issuer import Issuer, issuer_id_of
@@ -68,7 +68,7 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
     record = services.registry.get_by_serial(number, issuer.issuer_id)
     if record is None:
         # One from elsewhere may call the key that has signed it something else.
-        record = services.registry.get_by_serial(number, issuer_id_of(certificate))
+        record = services.registry.get_by_serial(number, _named_issuer(services, certificate))
     if record is None or record.certificate_pem is None:
         raise ValidationCertError(
             f"The registry does not know the certificate {certificate.serial_number}."
@@ -79,3 +79,11 @@ def verify(services: Services, issuer: Issuer, certificate: x509.Certificate) ->
         )
     if record.status_at(now) is not CertificateStatus.VALID:
         raise ValidationCertError(f"The certificate is {record.status_at(now)}.")
+
+
+def _named_issuer(services: Services, certificate: x509.Certificate) -> str:
+    try:
+        services.crypto.check_readable(certificate)
+    except ErrorLoadCert as error:
+        raise ValidationCertError(f"The certificate is malformed: {error}") from error
+    return issuer_id_of(certificate)

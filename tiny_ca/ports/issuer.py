@@ -13,6 +13,7 @@ from tiny_ca.domain.names import CertificateInfo
 from tiny_ca.domain.plan import CertificatePlan
 
 __all__ = [
+    "MALFORMED",
     "Issuer",
     "is_ca",
     "is_self_issued",
@@ -22,6 +23,9 @@ __all__ = [
     "names_issuer_key",
     "own_issuer_id",
 ]
+
+MALFORMED = (KeyError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What reading a certificate's extensions raises."""
 
 
 @runtime_checkable
@@ -105,7 +109,7 @@ def is_ca(certificate: x509.Certificate) -> bool:
     """Whether *certificate* says that it is a CA's (RFC 5280 §4.2.1.9)."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return False
     return found.value.ca
 

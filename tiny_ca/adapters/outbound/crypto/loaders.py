@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from tiny_ca.adapters.outbound.crypto.keys import can_sign
+from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain.errors import ErrorLoadCert, IsNotFile, NotExistCertFile, WrongType
 from tiny_ca.domain.names import CertificateInfo
 
@@ -89,7 +90,7 @@ def check_ca(certificate: x509.Certificate, key: object, source: Path | str = "t
     except x509.ExtensionNotFound as error:
         # Without a key usage extension every usage is allowed.
         is_ca = error.oid == x509.KeyUsage.oid and is_ca
-    except ValueError as error:
+    except UNREADABLE as error:
         raise ErrorLoadCert(source, f"its extensions can't be read: {error}") from error
     if not is_ca:
         raise ErrorLoadCert(source, "it is not a CA's certificate; pass the issuing CA's.")

@@ -43,11 +43,14 @@ def read_request(
     try:
         public_key = request.public_key()
         is_proved = request.is_signature_valid
+    except (UnsupportedAlgorithm, TypeError) as error:
+        raise WeakKey(f"The request's key or signature is of an unknown kind: {error}") from error
+    except UNREADABLE as error:
+        raise InvalidCSR(f"The request is malformed: {error}") from error
+    try:
         extensions = list(request.extensions)
         attributes = [attribute.oid.dotted_string for attribute in request.attributes]
         subject = list(request.subject)
-    except (UnsupportedAlgorithm, TypeError) as error:
-        raise WeakKey(f"The request's key or signature is of an unknown kind: {error}") from error
     except UNREADABLE as error:
         raise InvalidCSR(f"The request is malformed: {error}") from error
     if not is_proved:

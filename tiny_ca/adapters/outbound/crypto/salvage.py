@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 __all__ = ["UNREADABLE", "Extensions", "read_extensions", "read_name"]
 
 UNREADABLE = (
+    KeyError,
     TypeError,
     ValueError,
     UnsupportedAlgorithm,
@@ -18,7 +19,10 @@ UNREADABLE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What cryptography raises for what it can't read: warnings too, where they are errors."""
+"""What cryptography raises for what it can't read: warnings too, where they are errors.
+
+`KeyError` for a TLS feature (RFC 7633) that it does not know.
+"""
 
 _MOST_TO_SALVAGE = 64
 _LONGEST_PART = 16 * 1024

@@ -16,6 +16,7 @@ __all__ = ["EMPTY_NAME", "UNREADABLE", "Link", "Role", "check_signature"]
 E = TypeVar("E", bound=x509.ExtensionType)
 
 UNREADABLE = (
+    KeyError,
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
