@@ -54,6 +54,11 @@ class World:
 
 
 @pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+@pytest.fixture
 def ca(world: World) -> Iterator[CertLifecycleManager]:
     with world.manager() as made:
         made.create_self_signed_ca(CAConfig(common_name="Root", key_algorithm="p-256"))
