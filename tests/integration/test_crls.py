@@ -188,6 +188,28 @@ class TestNothingVanishes:
             with pytest.raises(RegistryError, match="older than what was published"):
                 ca.generate_crl()
 
+    @pytest.mark.parametrize("damage", [b"", b"\x30\x03abc", "cut off", "a bit"])
+    def test_a_last_one_that_is_damaged(self, world: World, damage: bytes | str) -> None:
+        """Its copy is compared in its place; without that, too, there is no swap."""
+        with world.ca() as ca:
+            ca.revoke_certificate(issued(ca, "a")[0])
+            whole = ca.generate_crl().public_bytes(Encoding.DER)
+            broken = damage if isinstance(damage, bytes) else whole[:-9]
+            if damage == "a bit":
+                broken = whole[:-1] + bytes([whole[-1] ^ 1])
+            (world.base / "crl.der").write_bytes(broken)
+            assert len(ca.generate_crl()) == 1
+            (world.base / "crl.der").write_bytes(broken)
+            with ca._handler._db.engine.begin() as connection:
+                connection.execute(sa.text("DELETE FROM revocations"))
+            with pytest.raises(RegistryError, match="would be missing"):
+                ca.generate_crl()
+            (world.base / "crl.pem").write_bytes(b"")
+            with pytest.raises(StorageError, match=r"damaged.*crl\.der"):
+                ca.generate_crl()
+            assert (world.base / "crl.der").read_bytes() == broken
+            assert world.staged() == []
+
     def test_expiry_and_release_are_reasons(
         self, ca: CertLifecycleManager, clock: ManualClock
     ) -> None:

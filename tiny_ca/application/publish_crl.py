@@ -1,6 +1,7 @@
 """Sign a CRL, look at it as others will, and put it in place of the last one."""
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import BinaryIO
 
 from tiny_ca.application.crl_files import own_crl_file_name
 from tiny_ca.application.progress import Steps
+from tiny_ca.application.publications import is_crl_of
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl import COMPLETE, CRLPlan, CRLScope
-from tiny_ca.domain.crl_reader import CRLReader, vanished
+from tiny_ca.domain.crl_reader import CRLReader, parse_crl, vanished
 from tiny_ca.domain.errors import (
     InvalidRangeTimeCertificate,
     InvalidRequest,
@@ -25,6 +27,7 @@ from tiny_ca.domain.lifetime import utc_seconds
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CRLEntry, CRLStamp
 from tiny_ca.domain.revocation import may_leave_crl
+from tiny_ca.ports.examination import ExaminableStorage
 from tiny_ca.ports.issuer import Issuer
 from tiny_ca.ports.progress import Progress
 from tiny_ca.ports.storage import StagedCRL
@@ -63,7 +66,8 @@ def publish_crl(
     The number is drawn first and never used again, so that numbers rise even over failures.
     Raises `InvalidRangeTimeCertificate`, `InvalidRequest` for a delta CRL without a complete
     one or a shard without URLs, `RegistryError` when a CRL with a higher number was published
-    meanwhile, and what `_check` raises; the last CRL is then still there.
+    meanwhile or certificates would be missing, `StorageError` when the last one is damaged, and
+    `SigningError`; the last CRL is then still there.
     """
     this_update = utc_seconds(services.clock.now())
     try:
@@ -137,8 +141,9 @@ def _publish(
     try:
         data = staged.read()
         new = _read_back(issuer, data, plan, entries.count)
-        last = services.storage.read_crl(name) if former is None else former
-        _compare(services, issuer, scope, name, last, new, entries.lengths)
+        old = _last(services, issuer, name) if former is None else issuer.verify_crl(former)
+        if old is not None:
+            _compare(services, issuer, scope, name, old, new, entries.lengths)
         path = _swap(services, issuer, scope, plan.stamp, staged)
     except BaseException as error:
         try:
@@ -163,26 +168,48 @@ def _read_back(issuer: Issuer, data: bytes | memoryview, plan: CRLPlan, count: i
     return crl
 
 
+def _last(services: Services, issuer: Issuer, name: str) -> CRLReader | None:
+    """Give the CRL that is to be replaced, or its copy if it is damaged; `None`: there is none.
+
+    Nor is that of another CA, which had the name before.  Raises `StorageError`.
+    """
+    data = services.storage.read_crl(name)
+    if data is None or _is_anothers(issuer, data):
+        return None
+    try:
+        return issuer.verify_crl(data)
+    except ValidationCertError as error:
+        storage = services.storage
+        copy = storage.read_crl_copy(name) if isinstance(storage, ExaminableStorage) else None
+        with suppress(ValidationCertError):
+            return issuer.verify_crl(copy or b"")
+        raise StorageError(
+            f"The last CRL is damaged, and nobody can say whom the next one would forget. Put it "
+            f"back, or remove {name}.der to do without: {error}"
+        ) from error
+
+
+def _is_anothers(issuer: Issuer, data: bytes | memoryview) -> bool:
+    try:
+        return not is_crl_of(parse_crl(data), issuer.certificate)
+    except MalformedDER:
+        return False
+
+
 def _compare(
     services: Services,
     issuer: Issuer,
     scope: CRLScope,
     name: str,
-    data: bytes | memoryview | None,
+    old: CRLReader,
     new: CRLReader,
     lengths: list[int],
 ) -> None:
-    """Check that a CRL goes forward from *data*, that it replaces, and forgets nobody."""
-    if data is None:
-        return
+    """Check that a CRL goes forward from the one that it replaces, and forgets nobody."""
     try:
-        old = issuer.verify_crl(data)
         missing = [] if scope.is_delta else vanished(old, new, lengths)
     except MalformedDER as error:
         raise StorageError(f"The last CRL can't be read, remove {name}.der: {error}") from error
-    except ValidationCertError:
-        # That of a CA which had the name before.
-        return
     last = services.registry.last_crl(issuer.issuer_id, scope)
     if old.stamp.number >= new.stamp.number and (last is None or last.number < old.stamp.number):
         raise RegistryError(
