@@ -381,6 +381,26 @@ class TestDaemon:
         assert [line.split()[0] for line in ran.out.splitlines()] == ["renewed", "deployed"]
         assert tiny_ca("renew", "a.internal", "--due").out == ""
 
+    def test_once_for_programs(self, due: Path) -> None:
+        planned = tiny_ca("renew", "a.internal", "--due", "--dry-run", "--json").json
+        assert [each["common_name"] for each in planned] == ["a.internal"]
+        ran = tiny_ca("renew", "a.internal", "--due", "--json").json
+        assert [each["event"] for each in ran] == ["renewed", "deployed"]
+        assert tiny_ca("renew", "c.internal", "--due", "--json").json == []
+
+    def test_the_daemon_for_programs_writes_a_line_for_each_event(self, due: Path) -> None:
+        daemon = self.start("renew", "a.internal", "--daemon", "--json")
+        try:
+            assert daemon.stdout is not None
+            lines = [daemon.stdout.readline() for _ in range(2)]
+            daemon.send_signal(signal.SIGTERM)
+            rest, _ = daemon.communicate(timeout=60)
+        finally:
+            daemon.kill()
+            daemon.wait()
+        events = [json.loads(line)["event"] for line in (*lines, *rest.splitlines())]
+        assert events == ["renewed", "deployed", "stopped"]
+
     @pytest.mark.parametrize(
         "arguments",
         [("--due", "--deploy-hook", "'"), ("--daemon", "--every", "0"), ("--live", "tls")],

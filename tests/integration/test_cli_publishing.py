@@ -28,11 +28,16 @@ def request_of(pki: Path, name: str) -> bytes:
 
 class TestPublish:
     def test_what_is_due_is_published_once(self, pki: Path) -> None:
-        assert [each["number"] for each in tiny_ca("publish", "--dry-run", "--json").json] == [None]
+        [planned] = tiny_ca("publish", "--dry-run", "--json").json
+        assert (planned["number"], planned["due"]) == (None, True)
         assert not (pki / "crl.der").exists()
         assert [each["number"] for each in tiny_ca("publish", "--json").json] == [1]
         assert tiny_ca("publish").out == "Nothing is due.\n"
-        assert [each["number"] for each in tiny_ca("publish", "--dry-run", "--json").json] == [1]
+        [planned] = tiny_ca("publish", "--dry-run", "--json").json
+        assert (planned["number"], planned["due"]) == (1, False)
+        [planned] = tiny_ca("publish", "--ahead-hours", "168", "--days", "99", "--dry-run",
+                            "--delta-hours", "999", "--json").json  # fmt: skip
+        assert planned["due"] is True
 
     def test_a_ca_without_its_key_is_left_out(self, pki: Path) -> None:
         (pki / "ca/ca.key").rename("ca.key")
@@ -40,7 +45,8 @@ class TestPublish:
         assert tiny_ca("publish", "--ca", "Root").code == 1
 
     def test_periods_that_do_not_fit_are_refused(self, pki: Path) -> None:
-        assert tiny_ca("publish", "--ahead-hours", "200").code == 2
+        for more in ((), ("--dry-run",)):
+            assert tiny_ca("publish", "--ahead-hours", "200", *more).code == 2
         assert tiny_ca("crl", "--days", "0").code == 2
 
 

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.main import app
+from tiny_ca.adapters.inbound.cli.options import COMMON, Common
+from tiny_ca.adapters.inbound.cli.output import Output
 from tiny_ca.domain.errors import InvalidRequest
 
 __all__ = ["completion"]
@@ -20,6 +22,8 @@ def completion(
         Shell | None, Parameter(name="SHELL", help="By default the one that you use.")
     ] = None,
     /,
+    *,
+    common: Common = COMMON,
 ) -> None:
     """Print a script that completes commands.
 
@@ -29,7 +33,10 @@ def completion(
         tiny-ca completion zsh > ~/.zfunc/_tiny-ca
         tiny-ca completion fish > ~/.config/fish/completions/tiny-ca.fish
     """
-    sys.stdout.write(app().generate_completion(prog_name="tiny-ca", shell=shell or _own_shell()))
+    chosen = shell or _own_shell()
+    script = app().generate_completion(prog_name="tiny-ca", shell=chosen)
+    if not Output(common).document({"shell": chosen, "script": script}):
+        sys.stdout.write(script)
 
 
 def _own_shell() -> Shell:

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from tiny_ca.adapters.inbound.cli.errors import ExitCode
 from tiny_ca.adapters.inbound.cli.opening import opened
-from tiny_ca.adapters.inbound.cli.options import COMMON, Common
+from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, working
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.domain.errors import CertNotFound
@@ -21,12 +21,12 @@ __all__ = ["doctor"]
 def doctor(
     *,
     fix: Annotated[bool, Parameter(help="Repair what can be repaired without loss.")] = False,
-    common: Common = COMMON,
+    common: Change = CHANGE,
 ) -> int:
     """Compare registry, files and CRLs.
 
-    Says what is wrong. Without --fix nothing is changed. The exit code is 5 if something is
-    wrong still.
+    Says what is wrong. Without --fix, or with --dry-run, nothing is changed. The exit code is 5
+    if something is wrong still.
 
     For example:
 
@@ -37,7 +37,7 @@ def doctor(
     with opened(common) as ca:
         _stand(ca.manager, common.ca or ca.settings.common_name)
         with working("Examining") as progress:
-            examination = ca.manager.examine(fix=fix, progress=progress)
+            examination = ca.manager.examine(fix=fix and not common.dry_run, progress=progress)
     if not out.document(_told(examination)):
         _tell(examination, out)
     return ExitCode.DONE if examination.is_sound else ExitCode.NOT_VALID

@@ -9,12 +9,14 @@ from tiny_ca.adapters.inbound.cli.names import NOTHING_MORE, Wanted, config_of
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
+from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.adapters.inbound.cli.usage import next_steps
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidRequest, NotUniqueCertOwner
 
 if TYPE_CHECKING:
     from tiny_ca.application.preview import Preview
     from tiny_ca.application.requests import ClientConfig
+    from tiny_ca.domain.records import CertificateRecord
 
 __all__ = ["issue", "issue_for", "tell_issued", "tell_preview"]
 
@@ -56,7 +58,9 @@ def issue(
         if if_needed:
             told = _ensured(ca, config)
         elif common.dry_run:
-            tell_preview(ca.manager.plan(config), out, may_replace=replace)
+            check_live(ca, config.common_name)
+            old = ca.manager.find_certificate(config.common_name) if replace else None
+            tell_preview(ca.manager.plan(config), out, supersedes=old)
             return
         else:
             told = issue_for(ca, config, replace=replace)
@@ -105,13 +109,20 @@ def tell_issued(told: dict[str, Any], out: Output, what: str = "Issued") -> None
         out.lines(steps)
 
 
-def tell_preview(preview: "Preview", out: Output, *, may_replace: bool = False) -> None:
-    """Tell what would be issued.  Raises `InvalidRequest` if something is in its way."""
+def tell_preview(
+    preview: "Preview", out: Output, *, supersedes: "CertificateRecord | None" = None
+) -> None:
+    """Tell what would be issued.
+
+    Raises `NotUniqueCertOwner` if the name's active certificate alone is in its way, unless it
+    *supersedes* that, `InvalidRequest` for anything else.
+    """
     plan, problems = preview.plan, preview.problems
-    if may_replace and plan is not None:
-        problems = tuple(each for each in problems if "active certificate" not in each)
-    if plan is None or problems:
-        raise InvalidRequest("; ".join(problems))
+    others = tuple(each for each in problems if "active certificate" not in each)
+    if plan is None or others:
+        raise InvalidRequest("; ".join(problems if supersedes is None else others))
+    if problems and supersedes is None:
+        raise NotUniqueCertOwner(str(plan.subject.common_name))
     names = [each.value for each in plan.subject_alternative_names]
     told = {
         "dry_run": True,
@@ -121,7 +132,15 @@ def tell_preview(preview: "Preview", out: Output, *, may_replace: bool = False) 
         "not_before": plan.validity.not_before,
         "not_after": plan.validity.not_after,
         "key": plan.key.algorithm,
+        "supersedes": None if supersedes is None else hex_of(supersedes.serial_number),
     }
     if not out.document(told):
         out.line(f"Would issue {plan.subject.common_name}, until {day(plan.validity.not_after)}")
-        out.fields([("names", ", ".join(names)), ("profile", plan.profile), ("key", told["key"])])
+        out.fields(
+            [
+                ("names", ", ".join(names)),
+                ("profile", plan.profile),
+                ("key", told["key"]),
+                ("supersedes", told["supersedes"]),
+            ]
+        )

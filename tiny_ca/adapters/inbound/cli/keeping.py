@@ -21,9 +21,10 @@ from tiny_ca.adapters.inbound.cli.in_time import InTime
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import COMMON, Change, Common
 from tiny_ca.adapters.inbound.cli.output import Output, day
+from tiny_ca.adapters.inbound.cli.reading import certificates_in, is_file
 from tiny_ca.adapters.inbound.cli.serials import hex_of, meant
 from tiny_ca.domain.catalogue import CertificateFilter
-from tiny_ca.domain.errors import ErrorLoadCert, TinyCAError
+from tiny_ca.domain.errors import TinyCAError
 from tiny_ca.domain.lifetime import Validity
 from tiny_ca.domain.live import LiveLayoutName
 from tiny_ca.domain.records import CertificateRecord
@@ -42,7 +43,12 @@ _random = random.SystemRandom()
 
 def needs_renewal(
     which: Annotated[
-        str, Parameter(name="CERT", help="Serial number, common name, or a file with it (PEM).")
+        str,
+        Parameter(
+            name="CERT",
+            allow_leading_hyphen=True,
+            help="Serial number, common name, or a file with it; -: stdin.",
+        ),
     ],
     /,
     *,
@@ -63,9 +69,9 @@ def needs_renewal(
         tiny-ca needs-renewal localhost && tiny-ca renew localhost
         tiny-ca needs-renewal /etc/ssl/live/www/cert.pem --before 14
     """
-    path = Path(which)
-    if os.sep in which or path.is_file():
-        validity = _validity_in(path)
+    if is_file(which):
+        first = certificates_in(which)[0]
+        validity = Validity(first.not_valid_before_utc, first.not_valid_after_utc)
     else:
         with opened(common) as ca:
             record = meant(ca.manager, which)
@@ -76,16 +82,6 @@ def needs_renewal(
     if not out.document({"needs_renewal": is_needed, "not_after": validity.not_after}):
         out.line(f"{'due' if is_needed else 'not yet'}, until {day(validity.not_after)}")
     return ExitCode.DONE if is_needed else ExitCode.NOT_DUE
-
-
-def _validity_in(path: Path) -> Validity:
-    from cryptography import x509
-
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except ValueError as error:
-        raise ErrorLoadCert(path, f"no certificate in PEM ({error})") from error
-    return Validity(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 
 @dataclass
@@ -212,6 +208,9 @@ def keep(name: str, wanted: InTime, common: Change) -> int:
     hooks, pause = wanted.deploy_hook or (), wanted.pause
     for hook in hooks:
         check_hook(hook)
+    out, told = Output(common), list[dict[str, Any]]()
+    # A daemon has no end to wait for: it writes a line for each event.
+    is_one_document = out.is_json and (pause is None or common.dry_run)
     with opened(common, signs=True) as ca, _told_to_stop() as stop:
         live = _live_of(ca) if wanted.live is None else wanted.live
         keeper = Keeper(
@@ -223,14 +222,21 @@ def keep(name: str, wanted: InTime, common: Change) -> int:
             has_key=lambda record: "key" in ca.files_of(record),
             hooks=hooks,
             notes=Notes((live or ca.settings.base_folder) / "live") if hooks else None,
-            tell=_teller(Output(common)),
+            tell=told.append if is_one_document else _teller(out),
             stop=stop,
         )
-        if common.dry_run:
-            return _rehearse(keeper, ca)
-        if pause is None:
-            return ExitCode.FAILED if keeper.round() else ExitCode.DONE
-        _keep_on(keeper, pause)
+        code = _kept(keeper, ca, pause, common)
+    if is_one_document:
+        out.document(told)
+    return code
+
+
+def _kept(keeper: Keeper, ca: Opened, pause: timedelta | None, common: Change) -> int:
+    if common.dry_run:
+        return _rehearse(keeper, ca)
+    if pause is None:
+        return ExitCode.FAILED if keeper.round() else ExitCode.DONE
+    _keep_on(keeper, pause)
     return ExitCode.DONE
 
 
@@ -284,7 +290,7 @@ def _told_to_stop() -> Iterator[Event]:
 
 def _teller(out: Output) -> Callable[[dict[str, Any]], None]:
     def tell(told: dict[str, Any]) -> None:
-        if not out.document(told):
+        if not out.json_line(told):
             moment = told.get("not_after")
             parts = [told["event"], told.get("doing"), told.get("common_name"), told.get("serial")]
             if moment is not None:

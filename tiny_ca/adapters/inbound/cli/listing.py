@@ -141,11 +141,13 @@ def show(
     with opened(common) as ca:
         record = meant(ca.manager, which)
         told = {**told_of_record(record), **_certificate_of(ca, record)}
+    if pem and told["pem"] is None:
+        raise InvalidRequest(f"{which} was never signed: there is no certificate of it.")
+    if out.document(told):
+        return
     if pem:
-        if told["pem"] is None:
-            raise InvalidRequest(f"{which} was never signed: there is no certificate of it.")
         out.lines(told["pem"])
-    elif not out.document(told):
+    else:
         _tell(told, out)
 
 

@@ -63,6 +63,11 @@ def _live(ca: Opened, certificate: "x509.Certificate") -> dict[str, Path]:
     from tiny_ca.application.export import name_of
 
     serial_number, name = certificate.serial_number, file_name_of(name_of(certificate))
+    if ca.is_dry_run:
+        folder = ca.settings.base_folder / "live" / name
+        return {
+            each: folder / f"{each}.pem" for each in _FILES if (folder / f"{each}.pem").exists()
+        }
     try:
         # By its name, which `check_live` found free, or left by a certificate that is over.
         folder = ca.manager.write_live(serial_number, ca.settings.base_folder, name)

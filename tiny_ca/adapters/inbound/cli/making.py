@@ -1,6 +1,8 @@
 """`tiny-ca init`."""
 
 from dataclasses import replace
+from errno import ENOTDIR
+from os import strerror
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +12,7 @@ from tiny_ca.adapters.inbound.cli.issuers import issuer_of
 from tiny_ca.adapters.inbound.cli.issuing import issue_for, tell_issued
 from tiny_ca.adapters.inbound.cli.live import check_live, told_of
 from tiny_ca.adapters.inbound.cli.names import config_of
-from tiny_ca.adapters.inbound.cli.opening import Opened, making, settings_for_new
+from tiny_ca.adapters.inbound.cli.opening import Opened, is_made, making, settings_for_new
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.serials import hex_of
@@ -19,7 +21,7 @@ from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.records import CertificateRecord
 
 if TYPE_CHECKING:
-    from tiny_ca.application.requests import CAConfig
+    from tiny_ca.application.requests import CAConfig, ClientConfig
     from tiny_ca.settings import Settings
 
 __all__ = ["init"]
@@ -60,10 +62,8 @@ def init(
     config = _config(settings, common, name, organization, country, key, days)
     wanted = config_of(settings, issue) if issue else None
     out = Output(common)
-    if common.dry_run:
-        told = {"dry_run": True, "folder": settings.base_folder, "common_name": config.common_name}
-        if not out.document(told):
-            out.line(f"Would make the CA {config.common_name!r} in {settings.base_folder}.")
+    if common.dry_run and not is_made(settings):
+        _tell_planned(settings, config, wanted, out)
         return
     with making(settings, common) as ca:
         told = _made(ca, config, is_named=name is not None)
@@ -73,6 +73,26 @@ def init(
             told["issued"] = {**issued, "made": there is None}
     if not out.document(told):
         _tell(told, settings, out)
+
+
+def _tell_planned(
+    settings: "Settings", config: "CAConfig", wanted: "ClientConfig | None", out: Output
+) -> None:
+    """Tell of what would be made where nothing is yet.  Raises `NotADirectoryError`."""
+    folder = settings.base_folder
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(ENOTDIR, strerror(ENOTDIR), str(folder))
+    issue = None if wanted is None else wanted.common_name
+    told = {
+        "dry_run": True,
+        "folder": folder,
+        "common_name": config.common_name,
+        "issue": issue,
+    }
+    if not out.document(told):
+        out.line(f"Would make the CA {config.common_name!r} in {folder}.")
+        if issue is not None:
+            out.line(f"Would issue {issue}.")
 
 
 def _told_again(ca: Opened, record: CertificateRecord) -> dict[str, Any]:

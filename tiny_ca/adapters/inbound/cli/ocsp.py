@@ -1,6 +1,7 @@
 """`tiny-ca ocsp`."""
 
 import sys
+from base64 import b64encode
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,8 @@ def answer(
         tiny-ca ocsp answer request.der -o answer.der
     """
     data = content_of(request)
-    if out is None and sys.stdout.isatty():
+    printed = Output(common)
+    if out is None and sys.stdout.isatty() and not printed.is_json:
         raise InvalidRequest("The answer is no text: say -o FILE.")
     if out is not None:
         check_writable(out)
@@ -53,15 +55,14 @@ def answer(
         if common.dry_run:
             raise Rehearsed("answer the request")
         response = ca.manager.ocsp_responder().respond(data)
-    if out is None:
+    if out is not None:
+        out.write_bytes(response)
+        told = {"file": out, "octets": len(response)}
+        if not printed.document(told):
+            printed.line(f"Wrote {out}, {len(response)} octets.")
+    elif not printed.document({"octets": len(response), "base64": b64encode(response).decode()}):
         sys.stdout.flush()
         sys.stdout.buffer.write(response)
-        return
-    out.write_bytes(response)
-    told = {"file": out, "octets": len(response)}
-    printed = Output(common)
-    if not printed.document(told):
-        printed.line(f"Wrote {out}, {len(response)} octets.")
 
 
 @app.command

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tiny_ca.lifecycle import CertLifecycleManager
     from tiny_ca.settings import Settings
 
-__all__ = ["Opened", "making", "opened", "settings_for_new", "settings_of"]
+__all__ = ["Opened", "is_made", "making", "opened", "settings_for_new", "settings_of"]
 
 _REGISTRY, _SETTINGS = "registry.db", "tiny-ca.toml"
 
@@ -30,6 +30,7 @@ class Opened(NamedTuple):
 
     manager: "CertLifecycleManager"
     settings: "Settings"
+    is_dry_run: bool = False
 
     def files_of(self, record: "CertificateRecord") -> dict[str, Path]:
         """Give the paths of a certificate's files that are there, by extension."""
@@ -76,6 +77,11 @@ def settings_for_new(
         return settings_of(common, default_folder=folder, is_new=is_new)
 
 
+def is_made(settings: "Settings") -> bool:
+    """Whether there is a registry; a database that is named may always be one."""
+    return settings.db_url is not None or (settings.base_folder / _REGISTRY).is_file()
+
+
 def _folder_here(settings: "Settings") -> Path:
     if settings.db_url is not None:
         return settings.base_folder
@@ -104,7 +110,7 @@ def opened(common: Common, *, signs: bool = False) -> Iterator[Opened]:
     """
     settings = settings_of(common)
     folder = settings.base_folder
-    if settings.db_url is None and not (folder / _REGISTRY).is_file():
+    if not is_made(settings):
         raise CertNotFound(
             f"There is no CA in {folder}: make one with `tiny-ca init {folder}`, or say where "
             "with -C."
@@ -127,14 +133,16 @@ def making(settings: "Settings", common: Common) -> Iterator[Opened]:
             _rehearse(container, settings)
         manager: CertLifecycleManager = container.manager()
         with manager:
-            yield Opened(manager, settings)
+            yield Opened(
+                manager, settings, is_dry_run=isinstance(common, Change) and common.dry_run
+            )
     except Rehearsed as end:
         tell_rehearsed(end, Output(common))
         raise SystemExit(0) from None
 
 
 def _rehearse(container: "Container", settings: "Settings") -> None:
-    if settings.db_url is None and not (settings.base_folder / _REGISTRY).is_file():
+    if not is_made(settings):
         raise Rehearsed(f"make a registry in {settings.base_folder}")
     from tiny_ca.adapters.inbound.cli.rehearsal import (
         RehearsedRegistry,

@@ -57,10 +57,10 @@ def _plain(value: object) -> object:
         return int(value.total_seconds())
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, PurePath):
+    if isinstance(value, (PurePath, str)):
         return str(value)
     if isinstance(value, (set, frozenset)):
-        return sorted(map(str, value))
+        return sorted(str(_plain(each)) for each in value)
     raise TypeError(f"{type(value).__name__} is not written as JSON")
 
 
@@ -85,6 +85,12 @@ class Output:
         if self.is_json:
             # Bytes that are no UTF-8 were names of files: json escapes what is left of them.
             sys.stdout.write(f"{json.dumps(value, indent=2, default=_plain)}\n")
+        return self.is_json
+
+    def json_line(self, value: Mapping[str, Any]) -> bool:
+        """Print *value* as one of several lines if JSON is wanted; say whether it was."""
+        if self.is_json:
+            sys.stdout.write(f"{json.dumps(value, default=_plain)}\n")
         return self.is_json
 
     def flush(self) -> None:

@@ -1,7 +1,7 @@
 """`tiny-ca crl` and `tiny-ca publish`."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -14,6 +14,7 @@ from tiny_ca.domain.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from tiny_ca.application.publish_crl import PublishedCRL
+    from tiny_ca.application.publish_due import Schedule
     from tiny_ca.lifecycle import CertLifecycleManager
 
 __all__ = ["crl", "publish", "tell", "told_of"]
@@ -105,12 +106,14 @@ def publish(
         "delta_valid_for": timedelta(hours=delta_hours),
         "ahead": timedelta(hours=ahead_hours),
     }
+    from tiny_ca.application.publish_due import Schedule
+
     told: list[dict[str, Any]] = []
     out = Output(common)
     with opened(common, signs=common.ca is not None) as ca:
         for manager in _signing(ca, is_chosen=common.ca is not None):
             if common.dry_run:
-                told += _out_now(manager)
+                told += _out_now(manager, Schedule(**periods))
             else:
                 with working("Publishing CRLs"):
                     told += [
@@ -120,7 +123,7 @@ def publish(
     if out.document(told):
         return
     if common.dry_run:
-        out.table(("CA", "CRL", "NUMBER", "NEXT UPDATE"), [list(each.values()) for each in told])
+        out.table(("CA", "CRL", "NUMBER", "NEXT UPDATE", "DUE"), map(_row_of, told))
         return
     for each in told:
         tell(each, out)
@@ -142,13 +145,23 @@ def _name_of(manager: "CertLifecycleManager") -> str:
     return issuer_of(manager).certificate.subject.rfc4514_string()
 
 
-def _out_now(manager: "CertLifecycleManager") -> list[dict[str, Any]]:
+def _row_of(told: dict[str, Any]) -> list[object]:
+    until, is_due = told["next_update"], "yes" if told["due"] else "no"
+    return [told["ca"], told["name"], told["number"], until and day(until), is_due]
+
+
+def _out_now(manager: "CertLifecycleManager", schedule: "Schedule") -> list[dict[str, Any]]:
+    latest = datetime.now(UTC) + schedule.ahead
+    stamps = manager.crl_stamps()
+    due = {name for name, at in stamps.items() if at is None or at.next_update <= latest}
     return [
         {
             "ca": _name_of(manager),
             "name": name,
             "number": None if stamp is None else stamp.number,
             "next_update": None if stamp is None else stamp.next_update,
+            # A delta CRL is made anew with its base.
+            "due": not due.isdisjoint({name, name.removesuffix("-delta")}),
         }
-        for name, stamp in manager.crl_stamps().items()
+        for name, stamp in stamps.items()
     ]
