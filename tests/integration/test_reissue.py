@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.regression.world import World, leaf
+from tests.regression.world import ROOT_CONFIG, World, leaf
 from tiny_ca import (
     CAConfig,
     CertificateStatus,
@@ -122,6 +122,16 @@ class TestRenew:
             current = without.list_certificates(common_name="a.internal")[0].serial_number
             with pytest.raises(InvalidRequest, match="no profile 'web'"):
                 without.renew_certificate(current)
+
+    def test_under_a_key_that_was_rolled_over(self, ca: CertLifecycleManager) -> None:
+        old, _, _ = ca.issue_certificate(leaf())
+        root = ca.factory.certificate
+        ca.rollover_ca(ROOT_CONFIG)
+        new = ca.renew_certificate(old.serial_number)
+        assert new.public_key() == old.public_key()
+        assert ca.get_cert_chain(new)[-1] == ca.factory.certificate != root
+        assert ca.find_certificate("a.internal").serial_number == new.serial_number
+        assert ca.under(root.serial_number).verify_certificate(old)
 
     def test_what_is_refused(self, ca: CertLifecycleManager) -> None:
         revoked, _, _ = ca.issue_certificate(leaf("revoked"))

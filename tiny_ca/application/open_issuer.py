@@ -33,7 +33,7 @@ def open_issuer(services: Services, which: str | int | None) -> Issuer:
         recover(services)
         artefacts = load_files(services, record, location)
     if artefacts.private_key is None:
-        raise StorageError(f"The storage does not hold the private key of {which!r}.")
+        raise StorageError(f"The storage does not hold the private key of {record.common_name!r}.")
     return services.crypto.issuer(artefacts.certificate, artefacts.private_key)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from tiny_ca.application.find import get
+from tiny_ca.application.find import check_is_issuer, get
 from tiny_ca.application.issuance import (
     Order,
     Outcome,
@@ -16,6 +16,7 @@ from tiny_ca.application.issuance import (
 from tiny_ca.application.issue import order
 from tiny_ca.application.services import Services
 from tiny_ca.domain.errors import (
+    AnotherIssuer,
     FileAlreadyExists,
     InvalidName,
     InvalidRequest,
@@ -53,7 +54,8 @@ def renew(
     """Issue a certificate with the key and the names of an old one, for a new period.
 
     The old one stays valid, since others may still be serving it, and gives up its claim on
-    the name.  The profile that it was issued by decides anew.  Raises `CertNotFound`, and
+    the name.  The profile that it was issued by decides anew.  A CA that was rolled over renews
+    what its former key has signed.  Raises `CertNotFound`, and
     `ValidationCertError` for one that is revoked, unfinished, a CA's, or another issuer's;
     `ErrorLoadCert` for one from elsewhere that is malformed.
     """
@@ -63,10 +65,14 @@ def renew(
         raise ValidationCertError(
             f"The certificate {serial_number} is {status} and can't be renewed: issue a new one."
         )
-    if record.issuer_id != issuer.issuer_id or record.certificate_pem is None:
+    if record.certificate_pem is None:
+        raise ValidationCertError(f"Of the certificate {serial_number}, only the row is known.")
+    try:
+        check_is_issuer(record, issuer.certificate)
+    except AnotherIssuer as error:
         raise ValidationCertError(
             f"Another CA issued the certificate {serial_number}: stand under that one to renew it."
-        )
+        ) from error
     old = x509.load_pem_x509_certificate(record.certificate_pem.encode())
     services.crypto.check_readable(old)
     if is_ca(old):
