@@ -327,6 +327,19 @@ class TestPublishDue:
         # Early enough: there was none without a CRL that holds.
         assert second.stamp.this_update < first.stamp.next_update
 
+    def test_a_clock_that_was_ahead(self, ca: CertLifecycleManager, clock: ManualClock) -> None:
+        """A CRL that nobody believes yet is no reason to wait for its end."""
+        clock.advance(timedelta(days=300))
+        (ahead,) = ca.publish_due()
+        clock.advance(timedelta(seconds=-30))
+        # As clocks of several machines are apart.
+        assert ca.publish_due() == []
+        clock.advance(timedelta(days=-300))
+        (now,) = ca.publish_due()
+        assert now.stamp.number > ahead.stamp.number
+        ca.verify_crl(now.data)
+        assert ca.publish_due() == []
+
     def test_shards_and_deltas(self, world: World, clock: ManualClock) -> None:
         with world.ca(urls=URLS, clock=clock) as ca:
             names = [one.scope.name for one in ca.publish_due()]

@@ -28,6 +28,8 @@ __all__ = [
 _SIXTEENTHS = 4
 _LEASE = timedelta(minutes=10)
 """What a process that died was at, another one takes up after so long."""
+_CLOCKS_APART = timedelta(minutes=10)
+"""A CRL that begins later than this was published by a clock that is wrong, or was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,8 @@ def _is_due(services: Services, last: CRLStamp | None, schedule: Schedule) -> bo
         return True
     jitter = schedule.ahead * services.entropy.random_bits(_SIXTEENTHS) / 4 / (1 << _SIXTEENTHS)
     due: datetime = last.next_update - schedule.ahead - jitter
-    return services.clock.now() >= due
+    now = services.clock.now()
+    return now >= due or now + _CLOCKS_APART < last.this_update
 
 
 def _has_changed(
