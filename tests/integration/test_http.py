@@ -207,6 +207,17 @@ class TestGet:
             assert response.response_status is OCSPResponseStatus.SUCCESSFUL, how
             verify(response, root_of(ca))
 
+    @pytest.mark.anyio
+    async def test_behind_a_proxy_that_cuts_its_prefix_off(self, ca: CertLifecycleManager) -> None:
+        """The server says the prefix (`root_path`), and the path has none."""
+        request = request_with(ca, "//")
+        transport = httpx.ASGITransport(app=create_app(ca), root_path="/api/v1")
+        async with httpx.AsyncClient(transport=transport, base_url="http://a.example") as client:
+            for path in escapings(request).values():
+                answer = await client.get("/ocsp" + path)
+                status = read(answer.content).response_status
+                assert status is OCSPResponseStatus.SUCCESSFUL, path
+
     def test_caches_may_keep_it(
         self, ca: CertLifecycleManager, client: httpx.Client, base_url: str
     ) -> None:

@@ -271,3 +271,10 @@ class TestShards:
         assert CRLScope(Shard(3, 8)).name == "crl-3-of-8"
         assert CRLScope(Shard(3, 8), is_delta=True).name == "crl-3-of-8-delta"
         assert CRLScope(Shard(3, 8), is_delta=True).base == CRLScope(Shard(3, 8))
+
+    @pytest.mark.parametrize(
+        "name", ["", "crl.", "crl-00-of-2", "crl-0-of-02", f"crl-{'9' * 5000}-of-2", "crl-0-of-1"]
+    )
+    def test_names_that_are_none(self, name: str) -> None:
+        with pytest.raises(InvalidRequest):
+            CRLScope.named(name)

@@ -49,7 +49,7 @@ REASONS: Mapping[CRLReason, int] = {
 """The codes of RFC 5280 §5.3.1."""
 
 SHARD_KEYS = 1 << 16
-_SCOPE_NAME = re.compile(r"crl(?:-(\d+)-of-(\d+))?(-delta)?\Z", re.ASCII)
+_SCOPE_NAME = re.compile(r"crl(?:-(0|[1-9]\d{0,3})-of-([1-9]\d{0,3}))?(-delta)?\Z", re.ASCII)
 
 
 def shard_key_of(serial_number: int) -> int:

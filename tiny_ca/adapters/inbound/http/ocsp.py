@@ -110,6 +110,9 @@ def _in_path(scope: Scope) -> bytes:
     request, which is answered as malformed.
     """
     root = scope.get("root_path", "")
+    if not scope["path"].startswith(root + "/"):
+        # Of a server that says what a proxy before it has cut off.
+        root = ""
     raw = scope.get("raw_path") or scope["path"].encode()
     segments = raw.split(b"?")[0].split(b"/", root.count("/") + 2)
     # No request begins with a slash: it is one too many, of a URL that ended in one.
