@@ -349,6 +349,21 @@ class TestPublishDue:
             clock.advance(timedelta(hours=5))
             assert [one.scope.is_delta for one in ca.publish_due()] == [True] * SHARDS
 
+    def test_the_delta_from_before_there_were_shards(self, world: World) -> None:
+        """Certificates that were issued then name it, and the complete CRL."""
+        plain = PublicationURLs(crl=("http://a.test/crl",), delta=("http://a.test/delta",))
+        with world.ca(urls=plain) as ca:
+            (early,) = issued(ca, "early")
+            ca.publish_due()
+        with world.ca(urls=URLS) as ca:
+            ca.publish_due()
+            ca.revoke_certificate(early)
+            published = {one.scope.name: one for one in ca.publish_due(after_revocation=True)}
+            shard = f"crl-{Shard.of(early, SHARDS)}-delta"
+            assert set(published) == {shard, "crl-delta"}
+            assert set(listed(published["crl-delta"].data)) == {early}
+            assert "crl-delta" in ca.crl_stamps()
+
     def test_a_delta_follows_its_base_whoever_published_that(
         self, world: World, clock: ManualClock
     ) -> None:

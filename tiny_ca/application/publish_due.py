@@ -80,7 +80,7 @@ def published_stamps(services: Services, issuer: Issuer) -> dict[str, CRLStamp |
     """
     urls = services.policy.urls
     last = services.registry.last_crl
-    return {scope.name: last(issuer.issuer_id, scope) for scope in scopes_of(urls)}
+    return {scope.name: last(issuer.issuer_id, scope) for scope in _scopes(services, issuer, urls)}
 
 
 def publications_of(
@@ -119,7 +119,7 @@ def publish_due(
     """
     urls = services.policy.urls.of_issuer(issuer.issuer_id)
     published: list[PublishedCRL] = []
-    for scope in scopes_of(urls):
+    for scope in _scopes(services, issuer, urls):
         last = services.registry.last_crl(issuer.issuer_id, scope)
         is_due = _is_due(services, last, schedule)
         if scope.is_delta:
@@ -184,6 +184,15 @@ def _has_changed(
     since = 0 if last is None else last.number
     changes = services.registry.crl_entries(issuer.issuer_id, scope.shard, since)
     return next(iter(changes), None) is not None
+
+
+def _scopes(services: Services, issuer: Issuer, urls: PublicationURLs) -> Iterator[CRLScope]:
+    """Give `scopes_of`, and what certificates name that were issued before there were shards."""
+    yield from scopes_of(urls)
+    delta = CRLScope(is_delta=True)
+    is_sharded = urls.crl_shards > 1 and bool(urls.delta)
+    if is_sharded and services.registry.last_crl(issuer.issuer_id, delta) is not None:
+        yield delta
 
 
 def scopes_of(urls: PublicationURLs) -> Iterator[CRLScope]:
