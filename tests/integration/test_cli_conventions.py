@@ -5,14 +5,20 @@ import hashlib
 import io
 import json
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509 import ocsp
+from psycopg.conninfo import conninfo_to_dict
 
-from tests.command_line import command_paths, tiny_ca
+from tests.command_line import command_paths, environment, tiny_ca
+from tests.support import free_port
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -23,6 +29,21 @@ def tree(folder: Path) -> dict[str, str]:
         if not path.name.endswith(("-wal", "-shm")):
             found[str(path)] = f"{path.lstat().st_mode:o} {hashlib.sha256(data).hexdigest()}"
     return found
+
+
+def started(*arguments: str, preexec_fn: Any = None, stdout: Any = subprocess.PIPE,
+            **variables: str) -> "subprocess.CompletedProcess[str]":  # fmt: skip
+    """Run the command as a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "tiny_ca", *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=preexec_fn,
+        env=environment(**variables),
+    )
 
 
 class TestJSON:
@@ -113,3 +134,88 @@ class TestStandardInput:
             given = io.TextIOWrapper(io.BytesIO(leaf.public_bytes(encoding)))
             monkeypatch.setattr("sys.stdin", given)
             assert tiny_ca("needs-renewal", "-").code == 10
+
+
+class TestStreams:
+    @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("list",), ("issue", "-h")])
+    def test_a_full_disk_is_told_of_in_one_line(self, pki: Path, arguments: tuple[str]) -> None:
+        with open("/dev/full", "w") as full:  # noqa: PTH123 - no file
+            ran = started(*arguments, stdout=full)
+        assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+        assert "No space left on device" in ran.stderr
+
+    @pytest.mark.parametrize("arguments", [("--help",), ("list", "--json"), ("issue", "--help")])
+    def test_a_reader_that_has_gone(self, pki: Path, arguments: tuple[str]) -> None:
+        read, write = os.pipe()
+        os.close(read)
+        ran = started(*arguments, stdout=write)
+        os.close(write)
+        assert (ran.returncode, ran.stderr) == (141, "")
+
+    def test_no_output_at_all(self, pki: Path) -> None:
+        ran = started("list", preexec_fn=lambda: (os.close(1), os.close(2)))
+        assert ran.returncode == 0
+
+    def test_an_encoding_without_the_letters(self, pki: Path) -> None:
+        ran = started("issue", "b\u00fccher.example", PYTHONIOENCODING="ascii")
+        assert (ran.returncode, ran.stderr) == (0, "")
+        assert ran.stdout.startswith("Issued b\\xfccher.example")
+
+
+class TestMessages:
+    @pytest.mark.parametrize(
+        "arguments",
+        [("crl", "--days", "1e10"), ("crl", "--days", "inf"), ("crl", "--days", "nan"),
+         ("needs-renewal", "Root", "--before", "9" * 12)],
+    )  # fmt: skip
+    def test_a_number_that_is_too_large(self, pki: Path, arguments: tuple[str, ...]) -> None:
+        ran = tiny_ca(*arguments)
+        assert (ran.code, "--debug" in ran.err) == (2, False)
+
+    def test_what_could_not_be_reached_is_named(self, in_an_empty_folder: None) -> None:
+        address = f"127.0.0.1:{free_port()}"
+        ran = tiny_ca("inspect", address)
+        assert (ran.code, ran.err) == (1, f"tiny-ca: {address}: Connection refused.\n")
+
+    def test_a_settings_file_is_named(self, pki: Path) -> None:
+        (pki / "tiny-ca.toml").write_text("common_name =")
+        ran = tiny_ca("list")
+        assert (ran.code, "my-pki/tiny-ca.toml" in ran.err) == (2, True)
+
+    def test_a_passphrase_file_is_named(self, pki: Path) -> None:
+        Path("key").write_bytes(b"\xff\xfe")
+        ran = tiny_ca("issue", "a.test", "--passphrase-file", "key")
+        assert (ran.code, ran.err.startswith("tiny-ca: key is no UTF-8 text")) == (2, True)
+
+
+class TestNextSteps:
+    """Lines are to be copied as they stand."""
+
+    @pytest.mark.parametrize("folder", ["pki", "my pki", "it's", 'a "b" \\c'])
+    def test_paths_arrive_whole(self, in_an_empty_folder: None, folder: str) -> None:
+        told = tiny_ca("init", folder, "--issue", "localhost").out
+        root = str(Path(folder).absolute() / "ca/ca.pem")
+        said = {line[:9].strip(): line[9:] for line in told.splitlines() if line[:9].strip()}
+        assert root in shlex.split(said["curl"])
+        assert str(Path(folder).absolute() / "live/localhost/fullchain.pem") in shlex.split(
+            said["uvicorn"]
+        )
+        psql, connection = shlex.split(said["psql"])
+        assert psql == "psql"
+        assert conninfo_to_dict(connection) == {
+            "host": "localhost", "sslmode": "verify-full", "sslrootcert": root,
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("names", "host"),
+        [
+            (["b\u00fccher.example"], "xn--bcher-kva.example"),
+            (["*.example.org", "example.org"], "example.org"),
+            (["*.example.org"], "www.example.org"),
+            (["::1", "localhost"], "[::1]"),
+        ],
+    )
+    def test_hosts_can_be_asked_for(self, pki: Path, names: list[str], host: str) -> None:
+        lines = tiny_ca("issue", *names).out.splitlines()
+        [curl] = [line for line in lines if line.startswith("curl ")]
+        assert shlex.split(curl)[-1] == f"https://{host}:8000/"

@@ -64,7 +64,7 @@ _CODES: tuple[tuple[tuple[type[BaseException], ...], ExitCode], ...] = (
     ),
     ((errors.TinyCAError, OSError), ExitCode.FAILED),
     # Of pydantic, and of what the library refuses of its callers.
-    ((ValueError,), ExitCode.WRONG_REQUEST),
+    ((ValueError, OverflowError), ExitCode.WRONG_REQUEST),
     ((KeyboardInterrupt,), ExitCode.INTERRUPTED),
 )
 
@@ -82,6 +82,8 @@ def message_of(error: BaseException) -> str:
         return f"{error.filename or 'The system'}: {error.strerror or error}."
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
+    if isinstance(error, OverflowError):
+        return f"A number is too large: {_one_line(str(error))}."
     if isinstance(error, ValueError):
         return _of_settings(error) if hasattr(error, "errors") else _one_line(str(error))
     return f"{type(error).__name__}: {_one_line(str(error))} (--debug shows where)"
@@ -101,7 +103,8 @@ def _with_options(error: errors.TinyCAError) -> str:
 
 def _of_settings(error: Any) -> str:
     return "; ".join(
-        f"{'.'.join(map(str, each['loc'])) or 'settings'}: {_one_line(each['msg'])}"
+        f"{'.'.join(map(str, each['loc'])) or 'settings'}: "
+        f"{_one_line(each['msg'].removeprefix('Value error, '))}"
         for each in error.errors()
     )
 

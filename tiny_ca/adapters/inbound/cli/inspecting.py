@@ -67,7 +67,10 @@ def _certificate(what: str, common: Common) -> bytes:
     address = _address(what)
     if address is not None:
         with working(f"Asking {what}"):
-            return _shown_by(*address)
+            try:
+                return _shown_by(*address)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror or str(error), what) from error
     with opened(common) as ca:
         record = meant(ca.manager, what)
     if record.certificate_pem is None:

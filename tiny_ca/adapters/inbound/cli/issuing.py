@@ -104,9 +104,19 @@ def tell_issued(told: dict[str, Any], out: Output, what: str = "Issued") -> None
     )
     if certificate and key:
         is_server = told["profile"] in {"server", "mtls", "short-lived"}
-        steps = next_steps(told["common_name"], certificate, key, told["root"], is_server=is_server)
+        steps = next_steps(_host_of(told), certificate, key, told["root"], is_server=is_server)
         out.line("")
         out.lines(steps)
+
+
+def _host_of(told: dict[str, Any]) -> str:
+    """Give a host that clients can ask for: as in the certificate, so IDNs as A-labels."""
+    name: str = told["common_name"]
+    hosts = [each for each in told["names"] if "/" not in each and "@" not in each]
+    if name in hosts and not name.startswith("*"):
+        return name
+    plain = [each for each in hosts if not each.startswith("*")]
+    return next(iter([*plain, *hosts]), name).replace("*", "www", 1)
 
 
 def tell_preview(

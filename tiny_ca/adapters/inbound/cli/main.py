@@ -5,8 +5,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import ENOSPC
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from tiny_ca.adapters.inbound.cli.commands import all_commands, overview
@@ -17,22 +19,38 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 _TAKE_A_VALUE = ("-C", "--folder", "--config", "--ca", "--passphrase-file")
+_BROKEN_PIPE = 141
 _STAND_ALONE = ("--json", "--debug", "--ask-passphrase")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `tiny-ca` with *arguments*, by default those of the process; give its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _mend_streams()
     if find_spec("cyclopts") is None or find_spec("rich") is None:
         _say("The command line needs an extra: pip install 'tiny-ca[cli]'.")
         return 1
+    return _run(_leading_options_last(given))
+
+
+def _mend_streams() -> None:
+    """Have streams that take whatever is written, also where a process has none, or no UTF-8."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - for all that is left
+        elif isinstance(stream, TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _answer(given: list[str]) -> object:
     if given in ([], ["--help"], ["-h"]):
         return _print(overview())
     if given == ["--version"]:
         import tiny_ca
 
         return _print(tiny_ca.__version__)
-    return _run(_leading_options_last(given))
+    return app()(given, exit_on_error=False, print_error=False, result_action="return_value")
 
 
 def app() -> "App":
@@ -76,21 +94,29 @@ def _run(given: list[str]) -> int:
     flags = set(given[: given.index("--")] if "--" in given else given)
     with _told_on_stderr(is_debug="--debug" in flags):
         try:
-            code = app()(
-                given, exit_on_error=False, print_error=False, result_action="return_value"
-            )
+            code = _answer(given)
             sys.stdout.flush()
         except SystemExit as end:
+            if isinstance(end.__context__, BrokenPipeError):
+                # Help is printed by rich, which has told of it in its own way.
+                return _BROKEN_PIPE
             code = end.code
         except BrokenPipeError:
-            # Whoever read has gone; what Python would flush at its end goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 141
+            _write_no_more()
+            return _BROKEN_PIPE
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place to tell of it
             if "--debug" in flags:
                 traceback.print_exc()
+            if isinstance(error, OSError) and error.errno == ENOSPC:
+                _write_no_more()
             return _tell(error, as_json="--json" in flags)
     return code if isinstance(code, int) else 0
+
+
+def _write_no_more() -> None:
+    """Let what Python would flush at its end go nowhere, rather than fail once more."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: BaseException, *, as_json: bool) -> int:

@@ -28,9 +28,15 @@ def password_of(file: Path | None, *, is_asked: bool) -> bytes | None:
 
 
 def read_passphrase(file: Path) -> str:
-    """Give what is in a file, without the end of its line.  Raises `InvalidRequest` if empty."""
+    """Give what is in a file, without the end of its line.
+
+    Raises `InvalidRequest` if it is empty, or no UTF-8.
+    """
     # A text editor ends the line; no passphrase does.
-    text = file.read_text().removesuffix("\n").removesuffix("\r")
+    try:
+        text = file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"{file} is no UTF-8 text: {error.reason}.") from error
     if not text:
         raise InvalidRequest(f"{file} is empty: write the passphrase into it.")
     return text

@@ -1,9 +1,12 @@
 """What to type next: lines for other programs, with the paths of what was issued."""
 
+import re
 from pathlib import Path
 from shlex import quote
 
 __all__ = ["next_steps"]
+
+_UNUSUAL = re.compile(r"""[\s'"\\;{}#]""")
 
 
 def next_steps(
@@ -14,8 +17,8 @@ def next_steps(
     *root* is what others are to trust.
     """
     # Without following links: the one in live/ always leads to the newest.
-    shown, private = (quote(str(each.absolute())) for each in (certificate, key))
-    trusted = "/path/to/root.pem" if root is None else quote(str(root.absolute()))
+    shown, private = (str(each.absolute()) for each in (certificate, key))
+    trusted = "/path/to/root.pem" if root is None else str(root.absolute())
     steps = (
         _of_server(host, shown, private, trusted)
         if is_server
@@ -32,23 +35,48 @@ _Steps = list[tuple[str, list[str]]]
 
 
 def _of_server(host: str, certificate: str, key: str, root: str) -> _Steps:
-    shown = f"[{host}]" if ":" in host else host
+    url = f"https://[{host}]:8000/" if ":" in host else f"https://{host}:8000/"
     return [
-        ("nginx", [f"ssl_certificate {certificate};", f"ssl_certificate_key {key};"]),
-        ("uvicorn", [f"uvicorn app:app --ssl-certfile {certificate} --ssl-keyfile {key}"]),
-        ("curl", [f"curl --cacert {root} https://{shown}:8000/"]),
-        ("psql", [f"psql 'host={host} sslmode=verify-full sslrootcert={root}'"]),
+        (
+            "nginx",
+            [f"ssl_certificate {_nginx(certificate)};", f"ssl_certificate_key {_nginx(key)};"],
+        ),
+        ("uvicorn", [_shell("uvicorn app:app --ssl-certfile", certificate, "--ssl-keyfile", key)]),
+        ("curl", [_shell("curl --cacert", root, url)]),
+        ("psql", [_psql(host=host, sslmode="verify-full", sslrootcert=root)]),
     ]
 
 
 def _of_client(certificate: str, key: str, root: str) -> _Steps:
-    connection = f"host=localhost sslmode=verify-full sslrootcert={root}"
+    files = {"sslrootcert": root, "sslcert": certificate, "sslkey": key}
+    url = "https://localhost:8000/"
     return [
-        ("nginx", [f"ssl_client_certificate {root};", "ssl_verify_client on;"]),
-        ("uvicorn", [f"uvicorn app:app --ssl-ca-certs {root} --ssl-cert-reqs 2"]),
-        (
-            "curl",
-            [f"curl --cacert {root} --cert {certificate} --key {key} https://localhost:8000/"],
-        ),
-        ("psql", [f"psql '{connection} sslcert={certificate} sslkey={key}'"]),
+        ("nginx", [f"ssl_client_certificate {_nginx(root)};", "ssl_verify_client on;"]),
+        ("uvicorn", [_shell("uvicorn app:app --ssl-ca-certs", root, "--ssl-cert-reqs 2")]),
+        ("curl", [_shell("curl --cacert", root, "--cert", certificate, "--key", key, url)]),
+        ("psql", [_psql(host="localhost", sslmode="verify-full", **files)]),
     ]
+
+
+def _shell(*words: str) -> str:
+    """Give a command; paths and URLs among its words are quoted."""
+    return " ".join(quote(each) if "/" in each else each for each in words)
+
+
+def _nginx(path: str) -> str:
+    if not _UNUSUAL.search(path):
+        return path
+    return f'"{_backslashed(path, chr(34))}"'
+
+
+def _psql(**parameters: str) -> str:
+    """Give a command with a connection string, whose values have quotes of its own."""
+    pairs = (
+        f"{name}='{_backslashed(value, chr(39))}'" if _UNUSUAL.search(value) else f"{name}={value}"
+        for name, value in parameters.items()
+    )
+    return f"psql {quote(' '.join(pairs))}"
+
+
+def _backslashed(text: str, mark: str) -> str:
+    return text.replace("\\", r"\\").replace(mark, f"\\{mark}")
