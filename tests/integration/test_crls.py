@@ -298,6 +298,19 @@ class TestCRLIndex:
             assert index.get(serials[0] + (1 << 100)) is None
             assert index.stamp.number == 1
 
+    def test_of_what_was_just_published(self, ca: CertLifecycleManager) -> None:
+        held, revoked = issued(ca, "held", "revoked")
+        ca.revoke_certificate(held, HOLD)
+        complete = ca.publish_crl()
+        ca.release_certificate(held)
+        ca.revoke_certificate(revoked)
+        index = CRLIndex(complete.data, ca.factory.certificate)
+        assert (held in index, revoked in index, index.base_number) == (True, False, None)
+        delta = CRLIndex(ca.publish_crl(is_delta=True).data, ca.factory.certificate)
+        assert delta.base_number == complete.stamp.number
+        assert delta[held].revocation_reason.value == "removeFromCRL"
+        assert revoked in delta
+
     def test_refuses_what_is_none(self, world: World, tmp_path: Path) -> None:
         with world.ca() as ca:
             der = ca.generate_crl().public_bytes(Encoding.DER)

@@ -20,18 +20,21 @@ _BEGIN, _END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
 class CRLIndex:
     """Answers for single serial numbers from a CRL of any size, that *ca* has signed.
 
-    *crl* is the path of a file, which is mapped, or the octets themselves; DER or PEM.  It
-    takes eight octets of memory an entry.  The signature is verified when it is made; whether
-    the CRL is current is for who asks to see in *stamp*.  A later CRL under the same path does
-    not change it.  Raises `ValidationCertError` for what is no CRL of this CA, `StorageError`
-    for a file that can't be read.
+    *crl* is the path of a file, which is mapped, or the octets themselves, as `PublishedCRL`
+    has them; DER or PEM.  It takes eight octets of memory an entry.  The signature is verified
+    when it is made; whether the CRL is current is for who asks to see in *stamp*.  A later CRL
+    under the same path does not change it.  What a delta CRL lists may be revoked no more: its
+    entry says removeFromCRL.  Raises `ValidationCertError` for what is no CRL of this CA,
+    `StorageError` for a file that can't be read.
     """
 
-    def __init__(self, crl: str | Path | bytes, ca: x509.Certificate) -> None:
-        data = crl if isinstance(crl, bytes) else _mapped(Path(crl))
+    def __init__(self, crl: str | Path | bytes | memoryview, ca: x509.Certificate) -> None:
+        data = crl if isinstance(crl, bytes | memoryview) else _mapped(Path(crl))
         reader = verify_crl(ca, _der(data))
         self.stamp: CRLStamp = reader.stamp
         """Its number, thisUpdate and nextUpdate."""
+        self.base_number: int | None = reader.base_number
+        """Of the complete CRL that it changes, if it is a delta CRL."""
         try:
             self._entries = EntryIndex(reader)
         except MalformedDER as error:
