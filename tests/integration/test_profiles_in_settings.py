@@ -96,6 +96,16 @@ class TestTheFile:
             no_rev_avail=True,
         )
 
+    def test_urls_of_every_kind(self, tmp_path: Path) -> None:
+        path = tmp_path / "urls.toml"
+        path.write_text(
+            "[profiles.own.urls]\ncrl_shards = 4\n"
+            'crl = ["http://a.test/{shard}"]\ndelta = ["http://b.test/{shard}"]\n'
+        )
+        assert profiles(path)["own"].urls == PublicationURLs(
+            crl=("http://a.test/{shard}",), delta=("http://b.test/{shard}",), crl_shards=4
+        )
+
     def test_what_is_left_out_is_the_bases(self, file: Path) -> None:
         web, edge = profiles(file)["web"], profiles(file)["edge"]
         assert web.extended_key_usage == BUILT_IN_PROFILES["server"].extended_key_usage

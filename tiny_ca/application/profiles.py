@@ -84,6 +84,8 @@ class URLsConfig(BaseModel):
     crl: tuple[str, ...] = ()
     ocsp: tuple[str, ...] = ()
     issuer: tuple[str, ...] = ()
+    delta: tuple[str, ...] = ()
+    crl_shards: int = 1
 
     def model_post_init(self, _context: object) -> None:
         """Check the URLs."""
@@ -92,7 +94,7 @@ class URLsConfig(BaseModel):
     @property
     def urls(self) -> PublicationURLs:
         """What the domain goes by."""
-        return PublicationURLs(self.crl, self.ocsp, self.issuer)
+        return PublicationURLs(**dict(self))
 
 
 class ProfileConfig(BaseModel):
