@@ -182,7 +182,8 @@ class Authorities(Face):
         A root gets link certificates for those who trust only the old or only the new one.
         An intermediate is issued by the CA above it, or that one's successor, whose key the
         storage has to hold.
-        Raises `InvalidRequest` unless *config* has this CA's common name.
+        Of its subject, *config* repeats the common name alone, or what else it has as well.
+        Raises `InvalidRequest` for another name.
         """
         services, old = self._with_registry(), self._issuer()
         parent = None
