@@ -71,6 +71,7 @@ def started(
             process.wait(30)
         finally:
             process.kill()
+            process.wait()
     said = log.read_text()
     assert not {"Traceback", "Warning"} & set(said.replace(":", " ").split()), said
 
