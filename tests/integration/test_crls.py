@@ -377,6 +377,23 @@ class TestPublishDue:
             assert set(listed(published["crl-delta"].data)) == {early}
             assert "crl-delta" in ca.crl_stamps()
 
+    def test_one_that_is_refused_keeps_no_other_back(
+        self, world: World, clock: ManualClock
+    ) -> None:
+        with world.ca(urls=URLS, clock=clock) as ca:
+            issued(ca, "a")
+            ca.publish_due()
+            for extension in ("der", "pem"):
+                (world.base / f"crl.{extension}").write_bytes(b"damaged")
+            clock.advance(timedelta(days=7))
+            former = ca.crl_stamps()
+            responder = ca.ocsp_responder(delegated=False)
+            with pytest.raises(StorageError, match="damaged"):
+                ca.publish_due(responder=responder)
+            unchanged = {name for name, stamp in ca.crl_stamps().items() if stamp == former[name]}
+            assert unchanged == {"crl"}
+            assert ca.published()[-1].missing == 0
+
     def test_a_delta_follows_its_base_whoever_published_that(
         self, world: World, clock: ManualClock
     ) -> None:

@@ -9,7 +9,7 @@ from tiny_ca.application.ocsp import OCSPResponder
 from tiny_ca.application.publish_crl import PublishedCRL, publish_crl
 from tiny_ca.application.services import Services
 from tiny_ca.domain.crl import COMPLETE, CRLScope, Shard
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidRequest, RegistryError, StorageError, TinyCAError
 from tiny_ca.domain.plan import PublicationURLs
 from tiny_ca.domain.records import CRLStamp, PublishingLease
 from tiny_ca.ports.issuer import Issuer
@@ -110,34 +110,53 @@ def _responses(digest: str) -> str:
 
 def publish_due(
     services: Services, issuer: Issuer, schedule: Schedule, *, after_revocation: bool = False
-) -> list[PublishedCRL]:
+) -> Iterator[PublishedCRL]:
     """Publish each CRL of *issuer* that is due: complete, of each shard, and their deltas.
 
     A delta CRL is made anew with its base, too, and *after_revocation* what would tell of one:
     the delta CRLs where there are such, else all others.  Whoever publishes one has a lease on
-    it: several processes share the work.
+    it: several processes share the work.  One that is refused keeps none of the others back:
+    the first such error is raised at the end.
     """
     urls = services.policy.urls.of_issuer(issuer.issuer_id)
-    published: list[PublishedCRL] = []
+    failure: TinyCAError | None = None
     for scope in _scopes(services, issuer, urls):
-        last = services.registry.last_crl(issuer.issuer_id, scope)
-        is_due = _is_due(services, last, schedule)
-        if scope.is_delta:
-            base = services.registry.last_crl(issuer.issuer_id, scope.base)
-            if base is None:
-                # Another process is at it, and goes on with this one.
+        try:
+            last = services.registry.last_crl(issuer.issuer_id, scope)
+            if not _is_wanted(services, issuer, scope, last, schedule, after_revocation):
                 continue
-            is_due = is_due or (last is not None and base.number > last.number)
-        if not is_due and after_revocation and scope.is_delta == bool(urls.delta):
-            is_due = _has_changed(services, issuer, scope, last)
-        if not is_due:
-            continue
-        with _lease(services, issuer, scope.name) as is_ours:
-            # Unless another process has just published it.
-            if is_ours and services.registry.last_crl(issuer.issuer_id, scope) == last:
-                valid_for = schedule.of(scope)
-                published.append(publish_crl(services, issuer, valid_for, scope=scope, urls=urls))
-    return published
+            with _lease(services, issuer, scope.name) as is_ours:
+                # Unless another process has just published it.
+                if is_ours and services.registry.last_crl(issuer.issuer_id, scope) == last:
+                    valid_for = schedule.of(scope)
+                    yield publish_crl(services, issuer, valid_for, scope=scope, urls=urls)
+        except (RegistryError, StorageError) as error:
+            if isinstance(error, RegistryError) and error.__cause__ is not None:
+                # The database fails, and would for each of a thousand shards.
+                raise
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def _is_wanted(
+    services: Services,
+    issuer: Issuer,
+    scope: CRLScope,
+    last: CRLStamp | None,
+    schedule: Schedule,
+    after_revocation: bool,
+) -> bool:
+    is_due = _is_due(services, last, schedule)
+    if scope.is_delta:
+        base = services.registry.last_crl(issuer.issuer_id, scope.base)
+        if base is None:
+            # Another process is at it, and goes on with this one.
+            return False
+        is_due = is_due or (last is not None and base.number > last.number)
+    if is_due or not after_revocation or scope.is_delta != bool(services.policy.urls.delta):
+        return is_due
+    return _has_changed(services, issuer, scope, last)
 
 
 def presign_due(

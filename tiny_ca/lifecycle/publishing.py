@@ -19,6 +19,7 @@ from tiny_ca.application.publish_due import (
     published_stamps,
 )
 from tiny_ca.domain.crl import CRLScope
+from tiny_ca.domain.errors import TinyCAError
 from tiny_ca.domain.ocsp import ResponseTimes
 from tiny_ca.domain.records import CRLStamp
 from tiny_ca.lifecycle.base import Face
@@ -70,18 +71,25 @@ class Publishing(Face):
 
         Several processes share the work: each CRL is under a lease, of ten minutes, in the
         registry, and what another one is at is left out.  Raises `InvalidRequest` for an *ahead*
-        that is not shorter, and as `publish_crl` and `presign`.
+        that is not shorter, and as `publish_crl` and `presign`, after all that can be published.
         """
         schedule = Schedule(valid_for, delta_valid_for, ahead)
         services, issuer = self._with_registry(), self._issuer()
-        published = publish_due(services, issuer, schedule, after_revocation=after_revocation)
-        for one in published:
-            self._log_crl(one)
+        published: list[PublishedCRL] = []
+        failure: TinyCAError | None = None
+        try:
+            for one in publish_due(services, issuer, schedule, after_revocation=after_revocation):
+                self._log_crl(one)
+                published.append(one)
+        except TinyCAError as error:
+            failure = error
         if responder is not None:
             count = presign_due(services, issuer, responder, digests)
             self._logger.info(
                 "Signed %d OCSP responses", count, extra=fields("ocsp_presigned", count=count)
             )
+        if failure is not None:
+            raise failure
         return published
 
     def crl_stamps(self) -> dict[str, CRLStamp | None]:
