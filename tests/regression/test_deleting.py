@@ -57,6 +57,22 @@ def test_deleting_forgot_valid_certificates(manager: CertLifecycleManager) -> No
     assert manager.verify_certificate(certificate)
 
 
+@pytest.mark.parametrize("how", ["superseded", "deleted"])
+def test_files_that_took_the_place_of_others_went_with_those(world: World, how: str) -> None:
+    """`is_overwrite` may put another certificate into the folder of one that is still valid."""
+    clock = ManualClock()
+    with world.ca(clock=clock) as manager:
+        first, _, _ = manager.issue_certificate(leaf("first", days_valid=1), uuid_str="place")
+        manager.issue_certificate(leaf("second"), uuid_str="place", is_overwrite=True)
+        if how == "superseded":
+            manager.issue_certificate(leaf("first"), is_overwrite=True)
+        else:
+            clock.advance(timedelta(days=2))
+            assert manager.delete_certificate(first.serial_number)
+        assert {"place/second.pem", "place/second.key"} <= world.files()
+        assert manager.examine().findings == ()
+
+
 def test_an_expired_certificate_was_listed_as_valid_until_it_was_marked(world: World) -> None:
     clock = ManualClock()
     with world.ca(clock=clock) as manager:

@@ -2,6 +2,7 @@
 
 from tiny_ca.application.issuance import location_of
 from tiny_ca.application.services import Services
+from tiny_ca.application.stored import are_replaced
 from tiny_ca.domain.names import file_name_of
 from tiny_ca.domain.records import CertificateRecord, Location
 
@@ -20,6 +21,8 @@ def delete(services: Services, serial_number: int, folder: str | None = None) ->
     if record is None:
         return False
     location = _location(services, record, folder)
+    if location is not None and are_replaced(services, record, location):
+        location = None
     if not services.registry.delete(serial_number, services.clock.now(), location):
         return False
     remove_folders(services)

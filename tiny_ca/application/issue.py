@@ -19,6 +19,7 @@ from tiny_ca.application.issuance import (
 )
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.services import Services
+from tiny_ca.application.stored import are_replaced
 from tiny_ca.application.verify import active_by_name
 from tiny_ca.domain.errors import InvalidRequest, ValidityShortened
 from tiny_ca.domain.plan import CertificatePlan
@@ -86,6 +87,8 @@ def carry_out(
     replaced = (
         None if existing is None or overlap else location_of(services, existing, place.file_name)
     )
+    if existing is not None and replaced is not None and are_replaced(services, existing, replaced):
+        replaced = None
     if is_overwrite or overlap or retry_key is not None:
         wanted = replace(
             wanted,
