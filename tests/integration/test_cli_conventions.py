@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,24 @@ class TestStreams:
         assert ran.stdout.startswith("Issued b\\xfccher.example")
 
 
+class TestInterrupted:
+    def test_it_is_told_of_whatever_was_under_way(
+        self, pki: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(*_args: object, **_more: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tiny_ca.lifecycle.CertLifecycleManager.list_certificates", interrupt)
+        ran = tiny_ca("list")
+        assert (ran.code, ran.err) == (130, "tiny-ca: Interrupted.\n")
+        assert json.loads(tiny_ca("list", "--json").err)["exit_code"] == 130
+        monkeypatch.setattr(sys.modules["tiny_ca.adapters.inbound.cli.main"], "app", interrupt)
+        half = types.ModuleType("cyclopts")
+        half.__spec__ = sys.modules["cyclopts"].__spec__
+        monkeypatch.setitem(sys.modules, "cyclopts", half)
+        assert tiny_ca("list").code == 130
+
+
 class TestMessages:
     @pytest.mark.parametrize(
         "arguments",
@@ -186,6 +205,30 @@ class TestMessages:
         Path("key").write_bytes(b"\xff\xfe")
         ran = tiny_ca("issue", "a.test", "--passphrase-file", "key")
         assert (ran.code, ran.err.startswith("tiny-ca: key is no UTF-8 text")) == (2, True)
+
+
+class TestDoctorAndRestore:
+    def test_a_finding_is_told_of_once(self, pki: Path) -> None:
+        (pki / "ca/ca.key").chmod(0o644)
+        ran = tiny_ca("doctor")
+        assert (ran.out.count("0600"), ran.err) == (1, "")
+
+    def test_a_ca_whose_certificate_is_gone(self, pki: Path) -> None:
+        before = (pki / "ca/ca.pem").read_bytes()
+        (pki / "ca/ca.pem").unlink()
+        [finding] = json.loads(tiny_ca("doctor", "--json").out)["findings"]
+        assert (finding["problem"], finding["repaired"]) == ("files-missing", False)
+        assert tiny_ca("doctor", "--fix").code == 0
+        assert (pki / "ca/ca.pem").read_bytes() == before
+        assert tiny_ca("issue", "a.test").code == 0
+
+    def test_what_is_refused_leaves_nothing(self, pki: Path) -> None:
+        Path("no.tar").write_bytes(b"x" * 5000)
+        Path("there").mkdir()
+        for folder in ("new", "there"):
+            assert tiny_ca("restore", "no.tar", folder).code == 1
+        assert not Path("new").exists()
+        assert list(Path("there").iterdir()) == []
 
 
 class TestNextSteps:

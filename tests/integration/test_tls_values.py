@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -97,6 +98,14 @@ class TestTheKindOfANameIsGuessed:
         with pytest.raises(InvalidName):
             issue(ca, "a.example", name)
         assert ca.list_certificates(common_name="a.example") == []
+
+    @pytest.mark.parametrize("name", [None, b"a.test", 5, ["a.test"]])
+    def test_what_is_no_name_is_none(self, ca: CertLifecycleManager, name: Any) -> None:
+        for issues in (ca.issue, ca.ensure_certificate):
+            with pytest.raises(InvalidName):
+                issues(name, key_algorithm="p-256")
+            with pytest.raises(InvalidName):
+                issues("a.test", name, key_algorithm="p-256")
 
     def test_some_name_is_needed(self, ca: CertLifecycleManager) -> None:
         with pytest.raises(InvalidRequest, match="one name"):

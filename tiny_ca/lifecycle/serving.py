@@ -16,7 +16,7 @@ from tiny_ca.application import ensure, export, find, renewals
 from tiny_ca.application.guess import config_of_names
 from tiny_ca.application.issuance import present
 from tiny_ca.application.requests import ClientConfig
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeyAlgorithmName
 from tiny_ca.domain.records import CertificateRecord
 from tiny_ca.lifecycle.base import Face
@@ -58,7 +58,7 @@ class Serving(Issuing, Exporting, Face):
         fields |= _given(
             profile=profile, key_algorithm=key_algorithm, days_valid=days_valid, valid_for=valid_for
         )
-        config = config_of_names([str(name) for name in names], common_name, fields)
+        config = config_of_names([_text(name) for name in names], common_name, fields)
         outcome = self._issue(config, cert_path, uuid_str, is_overwrite, idempotency_key)
         certificate, key, _ = self._issued("issued", "Issued", outcome.artefacts)
         return self._value(certificate, key, outcome.paths)
@@ -175,6 +175,13 @@ def _given(**options: object) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def _text(name: object) -> str:
+    """Give a name as text.  Raises `InvalidName` for what is none, such as `None`."""
+    if isinstance(name, (str, IPv4Address, IPv6Address)):
+        return str(name)
+    raise InvalidName(f"{name!r} is no name: give text, or an IP address.")
+
+
 def _config(
     names: Sequence[str | IPv4Address | IPv6Address | ClientConfig],
     common_name: str | None,
@@ -183,7 +190,7 @@ def _config(
     """Give the only `ClientConfig`, or the one of *names*."""
     config = next((one for one in names if isinstance(one, ClientConfig)), None)
     if config is None:
-        return config_of_names([str(name) for name in names], common_name, fields)
+        return config_of_names([_text(name) for name in names], common_name, fields)
     if len(names) > 1 or common_name is not None or fields:
         raise InvalidRequest("A ClientConfig says all that is asked for: pass it alone.")
     return config

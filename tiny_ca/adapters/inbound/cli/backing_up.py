@@ -1,19 +1,19 @@
 """`tiny-ca backup` and `tiny-ca restore`."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from tiny_ca.adapters.inbound.cli.opening import making, opened, settings_of
+from tiny_ca.adapters.inbound.cli.opening import is_made, making, opened, settings_of
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
 from tiny_ca.adapters.inbound.cli.reading import crls_in
 from tiny_ca.adapters.inbound.cli.serials import hex_of
 from tiny_ca.domain.backup import BackupManifest, RestoreReport
-from tiny_ca.domain.errors import FileAlreadyExists, NotExistCertFile
+from tiny_ca.domain.errors import BackupError, FileAlreadyExists, NotExistCertFile
 
 if TYPE_CHECKING:
     from tiny_ca.lifecycle import CertLifecycleManager
@@ -93,7 +93,7 @@ def restore(
 def _place(settings: "Settings", common: Change) -> Iterator["CertLifecycleManager"]:
     """Open where to restore to; for a dry run, without making anything there."""
     if not common.dry_run:
-        with making(settings, common) as ca:
+        with _left_as_it_was(settings), making(settings, common) as ca:
             yield ca.manager
         return
     from tiny_ca.adapters.inbound.cli.rehearsal import empty_registry, rehearsed_storage
@@ -102,6 +102,23 @@ def _place(settings: "Settings", common: Change) -> Iterator["CertLifecycleManag
     registry = empty_registry(settings)
     with CertLifecycleManager(rehearsed_storage(settings), db_handler=registry) as manager:
         yield manager
+
+
+@contextmanager
+def _left_as_it_was(settings: "Settings") -> Iterator[None]:
+    """Take away the registry that was made for an archive that is then refused."""
+    folder = settings.base_folder
+    was_there, was_made = folder.exists(), is_made(settings)
+    try:
+        yield
+    except BackupError:
+        if not was_made:
+            for each in folder.glob("registry.db*"):
+                each.unlink()
+        if not was_there:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _told(manifest: BackupManifest, file: Path) -> dict[str, Any]:

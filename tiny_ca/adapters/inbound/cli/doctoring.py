@@ -1,5 +1,8 @@
 """`tiny-ca doctor`."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -9,7 +12,7 @@ from tiny_ca.adapters.inbound.cli.opening import opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, working
 from tiny_ca.adapters.inbound.cli.serials import hex_of
-from tiny_ca.domain.errors import CertNotFound
+from tiny_ca.domain.errors import CertNotFound, StorageError
 from tiny_ca.domain.examination import Examination, Finding
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ def doctor(
         tiny-ca doctor --fix
     """
     out = Output(common)
-    with opened(common) as ca:
+    with opened(common) as ca, _told_once():
         _stand(ca.manager, common.ca or ca.settings.common_name)
         with working("Examining") as progress:
             examination = ca.manager.examine(fix=fix and not common.dry_run, progress=progress)
@@ -43,12 +46,29 @@ def doctor(
     return ExitCode.DONE if examination.is_sound else ExitCode.NOT_VALID
 
 
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep findings out of the log on stderr: they are printed."""
+    logger = logging.getLogger("tiny_ca")
+
+    def is_else(record: logging.LogRecord) -> bool:
+        return getattr(record, "event", None) not in {"wrong", "repaired"}
+
+    logger.addFilter(is_else)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_else)
+
+
 def _stand(manager: "CertLifecycleManager", which: str | None) -> None:
     """Open the CA that is meant; of several, none has to be: each is looked at."""
     try:
         manager.open_ca(which)
-    except CertNotFound:
-        if which is not None:
+    except (CertNotFound, StorageError) as error:
+        # Files that are gone or damaged are what the examination is for; a passphrase that is
+        # missing is not.
+        if which is not None or "assword" in str(error):
             raise
 
 

@@ -61,6 +61,7 @@ def app() -> "App":
         name="tiny-ca",
         default_parameter=Parameter(negative=(), show_default=_shown_default),
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,
         version_flags=[],
     )
     for each in all_commands():
@@ -120,11 +121,11 @@ def _write_no_more() -> None:
 
 
 def _tell(error: BaseException, *, as_json: bool) -> int:
-    from cyclopts import CycloptsError
-
     from tiny_ca.adapters.inbound.cli.errors import ExitCode, code_of, message_of
 
-    if isinstance(error, CycloptsError):
+    # Not imported: what was interrupted may have been that very import.
+    usage_error = getattr(sys.modules.get("cyclopts"), "CycloptsError", ())
+    if isinstance(error, usage_error):
         code, message = ExitCode.WRONG_REQUEST, f"{error} See `tiny-ca --help`."
     else:
         code, message = code_of(error), message_of(error)
