@@ -44,6 +44,25 @@ class TestPublish:
         assert tiny_ca("publish", "--json").json == []
         assert tiny_ca("publish", "--ca", "Root").code == 1
 
+    def test_a_ca_whose_crl_is_refused_keeps_no_other_back(self, pki: Path) -> None:
+        tiny_ca("ca", "intermediate", "Services")
+        assert len(tiny_ca("publish", "--json").json) == 2
+        all_due = ("--ahead-hours", "168", "--days", "99", "--delta-hours", "999")
+        paths = set(pki.glob("crl*.der"))
+        for path in paths:
+            [other] = paths - {path}
+            former = other.read_bytes()
+            for file in (path, path.with_suffix(".pem")):
+                file.write_bytes(b"damaged")
+            refused = tiny_ca("publish", *all_due)
+            assert refused.code != 0
+            assert path.name in refused.err
+            assert path.read_bytes() == b"damaged"
+            assert other.read_bytes() != former
+            path.unlink()
+            for name in ("Root", "Services"):
+                assert tiny_ca("crl", "--ca", name).code == 0
+
     def test_periods_that_do_not_fit_are_refused(self, pki: Path) -> None:
         for more in ((), ("--dry-run",)):
             assert tiny_ca("publish", "--ahead-hours", "200", *more).code == 2

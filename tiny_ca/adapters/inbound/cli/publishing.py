@@ -1,6 +1,6 @@
 """`tiny-ca crl` and `tiny-ca publish`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +10,7 @@ from tiny_ca.adapters.inbound.cli.issuers import issuer_of
 from tiny_ca.adapters.inbound.cli.opening import Opened, opened
 from tiny_ca.adapters.inbound.cli.options import CHANGE, Change
 from tiny_ca.adapters.inbound.cli.output import Output, day, working
-from tiny_ca.domain.errors import InvalidRequest
+from tiny_ca.domain.errors import InvalidRequest, RegistryError, StorageError, TinyCAError
 
 if TYPE_CHECKING:
     from tiny_ca.application.publish_crl import PublishedCRL
@@ -95,7 +95,7 @@ def publish(
     """Publish every CRL that is due, of every CA whose key is here.
 
     Run it from cron or a systemd timer, often: what is not due is left alone. With --ca, of
-    that CA alone.
+    that CA alone. What is refused, of whichever CA, keeps nothing else back.
 
     For example:
 
@@ -108,18 +108,14 @@ def publish(
     }
     from tiny_ca.application.publish_due import Schedule
 
-    told: list[dict[str, Any]] = []
     out = Output(common)
     with opened(common, signs=common.ca is not None) as ca:
-        for manager in _signing(ca, is_chosen=common.ca is not None):
-            if common.dry_run:
-                told += _out_now(manager, Schedule(**periods))
-            else:
-                with working("Publishing CRLs"):
-                    told += [
-                        {**told_of(each), "ca": _name_of(manager)}
-                        for each in manager.publish_due(**periods)
-                    ]
+        managers = _signing(ca, is_chosen=common.ca is not None)
+        if common.dry_run:
+            told = [one for each in managers for one in _out_now(each, Schedule(**periods))]
+        else:
+            with working("Publishing CRLs"):
+                told = _publish(managers, periods)
     if out.document(told):
         return
     if common.dry_run:
@@ -129,6 +125,24 @@ def publish(
         tell(each, out)
     if not told:
         out.line("Nothing is due.")
+
+
+def _publish(
+    managers: Iterable["CertLifecycleManager"], periods: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Publish what is due of each CA, and tell of it; raise the first error after the last CA."""
+    told: list[dict[str, Any]] = []
+    failure: TinyCAError | None = None
+    for manager in managers:
+        try:
+            published = manager.publish_due(**periods)
+        except (RegistryError, StorageError) as error:
+            failure = failure or error
+        else:
+            told += [{**told_of(each), "ca": _name_of(manager)} for each in published]
+    if failure is not None:
+        raise failure
+    return told
 
 
 def _signing(ca: Opened, *, is_chosen: bool) -> Iterator["CertLifecycleManager"]:
