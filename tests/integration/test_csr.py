@@ -236,6 +236,20 @@ class TestWhatIsRefused:
             ca.sign_csr(make())
         assert (world.rows(), world.tree()) == (rows, tree)
 
+    def test_a_profile_that_says_so_by_a_string(self, world: World) -> None:
+        strict = Profile(
+            name="strict",
+            key_usage=["digital_signature"],  # type: ignore[arg-type]
+            extended_key_usage=["1.3.6.1.5.5.7.3.2"],  # type: ignore[arg-type]
+            san_kinds=["dns"],  # type: ignore[arg-type]
+            unplanned_requests="refuse",  # type: ignore[arg-type]
+        )
+        asked = x509.UnrecognizedExtension(ANY_OID, b"\x05\x00")
+        with world.ca(profiles=[strict]) as manager:
+            with pytest.raises(ProfileViolation, match=ANY_OID.dotted_string):
+                manager.sign_csr(csr("a.internal", (asked, False)), profile="strict")
+            assert manager.sign_csr(csr("a.internal", dns=["a.internal"]), profile="strict")
+
     def test_names_of_other_kinds(self, ca: CertLifecycleManager) -> None:
         others = x509.SubjectAlternativeName(
             [

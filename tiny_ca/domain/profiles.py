@@ -1,12 +1,13 @@
 """Profiles: what kinds of certificates there are, and what each may say."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from tiny_ca.domain.errors import InvalidName, InvalidRequest
 from tiny_ca.domain.keys import KeyAlgorithm, KeySpec
@@ -46,6 +47,19 @@ class UnplannedRequests(StrEnum):
 
     IGNORE = "ignore"
     REFUSE = "refuse"
+
+
+_KINDS: Mapping[str, Callable[[Any], object]] = {
+    "cert_type": CertType,
+    "key_algorithms": lambda values: tuple(KeyAlgorithm(each) for each in values),
+    "key_usage": lambda values: frozenset(KeyUsage(each) for each in values),
+    "extended_key_usage": tuple,
+    "policies": tuple,
+    "required_subject": frozenset,
+    "subject_from_csr": frozenset,
+    "unplanned_requests": UnplannedRequests,
+    "san_kinds": lambda values: frozenset(GeneralNameKind(each) for each in values),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +111,13 @@ class Profile:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fixed_subject", MappingProxyType(dict(self.fixed_subject)))
-        try:
-            # Strings, from those who do without a type checker, would fail when a key is made.
-            algorithms = tuple(KeyAlgorithm(each) for each in self.key_algorithms)
-        except ValueError as error:
-            raise InvalidRequest(f"The profile {self.name!r}: {error}.") from error
-        object.__setattr__(self, "key_algorithms", algorithms)
+        for name, make in _KINDS.items():
+            try:
+                # Strings and lists, from those who do without a type checker, would fail when
+                # a key is made, or be taken for something else.
+                object.__setattr__(self, name, make(getattr(self, name)))
+            except (TypeError, ValueError) as error:
+                raise InvalidRequest(f"The profile {self.name!r}: {name}: {error}.") from error
         problem = next((text for text, is_there in self._contradictions() if is_there), None)
         if problem is not None:
             raise InvalidRequest(f"The profile {self.name!r} contradicts itself: {problem}.")
