@@ -493,6 +493,8 @@ class TestPublishDue:
     def test_a_schedule_that_can_not_be_kept(self, ca: CertLifecycleManager) -> None:
         with pytest.raises(InvalidRequest, match="longer"):
             ca.publish_due(timedelta(hours=2), ahead=timedelta(hours=2))
+        with pytest.raises(InvalidRequest, match="longer"):
+            ca.publish_due(ahead=timedelta.max)
 
 
 def test_both_faces(ca: CertLifecycleManager) -> None:

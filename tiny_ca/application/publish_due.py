@@ -46,7 +46,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         shortest = min(self.valid_for, self.delta_valid_for)
-        if not timedelta(0) <= self.ahead * 5 / 4 < shortest:
+        # In seconds: no period is too long for them.
+        if not 0 <= self.ahead.total_seconds() * 5 / 4 < shortest.total_seconds():
             raise InvalidRequest(
                 "A CRL has to hold longer than a new one is published ahead of its end, and a "
                 f"quarter: {shortest} against {self.ahead}."
