@@ -258,6 +258,8 @@ CONTRADICTIONS: dict[str, dict[str, Any]] = {
     "not a valid KeyAlgorithm": {"key_algorithms": ("p-257",)},
     "not a valid KeyUsage": {"key_usage": ("digitalSignature",)},
     "san_kinds": {"san_kinds": ("host",)},
+    "max_validity is a timedelta": {"max_validity": 90},
+    "names is a NameRules": {"names": {"allowed_suffixes": ("a.test",)}},
     "unplanned_requests": {"unplanned_requests": "deny"},
     "no such attribute of a subject: mail": {"required_subject": frozenset({"mail"})},
     "attribute of a subject: street": {"fixed_subject": {"street": "a"}},

@@ -61,6 +61,15 @@ _KINDS: Mapping[str, Callable[[Any], object]] = {
     "san_kinds": lambda values: frozenset(GeneralNameKind(each) for each in values),
 }
 
+_CLASSES: Mapping[str, type] = {
+    "name": str,
+    "default_validity": timedelta,
+    "max_validity": timedelta,
+    "backdate": timedelta,
+    "names": NameRules,
+    "urls": PublicationURLs,
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -123,6 +132,7 @@ class Profile:
             raise InvalidRequest(f"The profile {self.name!r} contradicts itself: {problem}.")
 
     def _contradictions(self) -> Iterator[tuple[str, bool]]:
+        yield from self._mistaken_values()
         # The registry keeps the name with the certificate.
         yield (
             "name is 64 printable characters at most",
@@ -140,6 +150,12 @@ class Profile:
         urls = self.urls
         tells = urls is not None and bool(urls.crl or urls.delta or urls.ocsp)
         yield "no_rev_avail and URLs of CRLs or responders", self.no_rev_avail and tells
+
+    def _mistaken_values(self) -> Iterator[tuple[str, bool]]:
+        """Find what would fail at the first certificate: a dictionary, or a number of days."""
+        for name, kind in _CLASSES.items():
+            value = getattr(self, name)
+            yield f"{name} is a {kind.__name__}, not {value!r}", not isinstance(value, kind | None)
 
     def _contradictory_periods(self) -> Iterator[tuple[str, bool]]:
         longest, zero = self.max_validity, timedelta(0)
