@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -42,7 +42,12 @@ LIFE = timedelta(days=9)
 class Clock(ManualClock):
     """Moved by hand, but those who wait for others do wait."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_waited = Event()
+
     def sleep(self, seconds: float) -> None:
+        self.has_waited.set()
         time.sleep(seconds)
 
 
@@ -206,14 +211,15 @@ def test_another_request_for_the_name_is_waited_for(world: World) -> None:
         other.open_ca("Root")
         with other.prepare_certificate(config):
             asked = pool.submit(world.ask, profile="server")
-            time.sleep(0.3)
+            assert world.clock.has_waited.wait(60)
             assert not asked.done()
         # That one was not issued after all.
         assert world.status_of(asked.result()) == "valid"
         with other.prepare_certificate(config.model_copy(update={"common_name": "b.internal"})):
             world.clock.advance(timedelta(seconds=-1))
+            world.clock.has_waited.clear()
             asked = pool.submit(world.ask, "b.internal", profile="server")
-            time.sleep(0.3)
+            assert world.clock.has_waited.wait(60)
             world.clock.advance(timedelta(seconds=20))
             with pytest.raises(NotUniqueCertOwner):
                 asked.result()

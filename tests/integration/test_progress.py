@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -160,6 +160,21 @@ class History:
         yield from ()
 
 
+class HandTimer:
+    """A second is over when the test says so, however busy the machine is."""
+
+    is_started = is_cancelled = daemon = False
+
+    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
+        self.seconds, self.function = seconds, function
+
+    def start(self) -> None:
+        self.is_started = True
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -173,12 +188,22 @@ def test_people_see_it(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
+    timers: list[HandTimer] = []
+
+    def by_hand(seconds: float, function: Callable[[], None]) -> HandTimer:
+        timers.append(HandTimer(seconds, function))
+        return timers[-1]
+
+    monkeypatch.setattr("tiny_ca.adapters.inbound.cli.output.Timer", by_hand)
     with redirect_stderr(Terminal()) as terminal, working("Counting") as progress:
         if told is not None:
             progress(*told)
         # Whoever is done within a second sees nothing.
-        assert terminal.getvalue() == ""
+        [timer] = timers
+        assert (timer.seconds, timer.is_started, terminal.getvalue()) == (1.0, True, "")
+        timer.function()
         end = time.monotonic() + 30
         while shown not in terminal.getvalue() and time.monotonic() < end:
             time.sleep(0.05)
         assert shown in terminal.getvalue()
+    assert timer.is_cancelled
