@@ -191,6 +191,11 @@ class TestMessages:
         ran = tiny_ca(*arguments)
         assert (ran.code, "--debug" in ran.err) == (2, False)
 
+    def test_a_port_that_is_none(self, pki: Path) -> None:
+        for port in ("-1", "65536"):
+            ran = tiny_ca("serve", "--port", port)
+            assert (ran.code, ran.err) == (2, f"tiny-ca: --port is 0-65535, got {port}.\n")
+
     def test_what_could_not_be_reached_is_named(self, in_an_empty_folder: None) -> None:
         address = f"127.0.0.1:{free_port()}"
         ran = tiny_ca("inspect", address)

@@ -83,7 +83,7 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
     if isinstance(error, OverflowError):
-        return f"A number is too large: {_one_line(str(error))}."
+        return f"A number is out of range: {_one_line(str(error)).rstrip('.')}."
     if isinstance(error, ValueError):
         return _of_settings(error) if hasattr(error, "errors") else _one_line(str(error))
     return f"{type(error).__name__}: {_one_line(str(error))} (--debug shows where)"

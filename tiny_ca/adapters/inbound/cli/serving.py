@@ -15,6 +15,8 @@ from tiny_ca.domain.errors import InvalidRequest
 
 __all__ = ["serve"]
 
+_LAST_PORT = 65535
+
 
 def serve(
     *,
@@ -40,6 +42,8 @@ def serve(
     """
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise InvalidRequest("Serving needs an extra: pip install 'tiny-ca[web]'.")
+    if not 0 <= port <= _LAST_PORT:
+        raise InvalidRequest(f"--port is 0-{_LAST_PORT}, got {port}.")
     import uvicorn
 
     from tiny_ca.adapters.inbound.http import create_app
