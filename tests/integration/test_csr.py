@@ -263,6 +263,11 @@ class TestWhatIsRefused:
         with pytest.raises(ProfileViolation, match="RegisteredID"):
             ca.sign_csr(csr("b.internal", (others, False)), profile="strict")
 
+    def test_two_periods(self, ca: CertLifecycleManager) -> None:
+        for sign in (ca.sign_csr, lambda one, **period: ca.sign_many_csrs([one], **period)):
+            with pytest.raises(InvalidRequest, match="not both"):
+                sign(csr(), days_valid=90, valid_for=timedelta(hours=1))
+
     def test_an_unknown_profile(self, ca: CertLifecycleManager) -> None:
         with pytest.raises(InvalidRequest, match="there are: ca, client"):
             ca.sign_csr(csr(), profile="servers")

@@ -12,6 +12,7 @@ from tiny_ca.application.join import PreparedCertificate
 from tiny_ca.application.preview import Preview
 from tiny_ca.application.requests import ClientConfig
 from tiny_ca.application.sign_csr import CSR
+from tiny_ca.domain.errors import InvalidRequest
 from tiny_ca.lifecycle.base import Face
 from tiny_ca.ports.crypto import PrivateKey
 from tiny_ca.ports.progress import Progress
@@ -180,7 +181,8 @@ class Issuing(Face):
         supersedes it, or *overlap* lets it stay valid until it ends: it gives up its claim on
         the name, and whoever did not get the answer can go on with it, and ask again.
         Raises `InvalidCSR` (malformed, over 64 KiB, more than 100 names, not signed by its own
-        key, CA:TRUE), `WeakKey`, `InvalidName`, `ProfileViolation`, and as `issue_certificate`.
+        key, CA:TRUE), `WeakKey`, `InvalidName`, `ProfileViolation`, `InvalidRequest` for both
+        *days_valid* and *valid_for*, and as `issue_certificate`.
         """
         services, issuer = self._ready(), self._issuer()
         request, received = sign_csr.request_of_csr(
@@ -188,7 +190,7 @@ class Issuing(Face):
             csr,
             services.policy.profile(profile),
             common_name=common_name,
-            lifetime=days_valid if valid_for is None else valid_for,
+            lifetime=_lifetime(days_valid, valid_for),
             valid_from=valid_from,
         )
         asked = (received.csr.tbs_certrequest_bytes.hex(), profile, common_name, cert_path)
@@ -239,7 +241,7 @@ class Issuing(Face):
             services,
             requests,
             services.policy.profile(profile),
-            lifetime=days_valid if valid_for is None else valid_for,
+            lifetime=_lifetime(days_valid, valid_for),
             valid_from=valid_from,
         )
         asked = profile, cert_path, days_valid, str(valid_for), str(valid_from)
@@ -315,3 +317,10 @@ class Issuing(Face):
     ) -> Issued:
         self._log(event, what, artefacts.certificate, predecessor=predecessor)
         return artefacts.certificate, present(artefacts.private_key), present(artefacts.csr)
+
+
+def _lifetime(days_valid: int | None, valid_for: timedelta | None) -> timedelta | int | None:
+    """Give the one of both that is given, if any.  Raises `InvalidRequest` for both."""
+    if days_valid is not None and valid_for is not None:
+        raise InvalidRequest("Give days_valid or valid_for, not both.")
+    return days_valid if valid_for is None else valid_for
