@@ -229,11 +229,13 @@ class TestDoctorAndRestore:
 
     def test_what_is_refused_leaves_nothing(self, pki: Path) -> None:
         Path("no.tar").write_bytes(b"x" * 5000)
-        Path("there").mkdir()
+        aside = Path("there/registry.db.old")
+        aside.parent.mkdir()
+        aside.write_bytes(b"of before")
         for folder in ("new", "there"):
             assert tiny_ca("restore", "no.tar", folder).code == 1
         assert not Path("new").exists()
-        assert list(Path("there").iterdir()) == []
+        assert list(Path("there").iterdir()) == [aside]
 
 
 class TestNextSteps:

@@ -113,8 +113,9 @@ def _left_as_it_was(settings: "Settings") -> Iterator[None]:
         yield
     except BackupError:
         if not was_made:
-            for each in folder.glob("registry.db*"):
-                each.unlink()
+            # SQLite's own files: what somebody put aside as registry.db.old stays.
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                (folder / f"registry.db{suffix}").unlink(missing_ok=True)
         if not was_there:
             with suppress(OSError):
                 folder.rmdir()
