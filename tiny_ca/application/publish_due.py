@@ -57,6 +57,16 @@ class Schedule:
         """How long a CRL of this scope holds."""
         return self.delta_valid_for if scope.is_delta else self.valid_for
 
+    def is_due(
+        self, last: CRLStamp | None, now: datetime, jitter: timedelta = timedelta(0)
+    ) -> bool:
+        """Whether the next one is due, where *last* is out; *jitter* earlier than *ahead*."""
+        if last is None:
+            return True
+        return (
+            now >= last.next_update - self.ahead - jitter or now + _CLOCKS_APART < last.this_update
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -193,9 +203,7 @@ def _is_due(services: Services, last: CRLStamp | None, schedule: Schedule) -> bo
     if last is None:
         return True
     jitter = schedule.ahead * services.entropy.random_bits(_SIXTEENTHS) / 4 / (1 << _SIXTEENTHS)
-    due: datetime = last.next_update - schedule.ahead - jitter
-    now = services.clock.now()
-    return now >= due or now + _CLOCKS_APART < last.this_update
+    return schedule.is_due(last, services.clock.now(), jitter)
 
 
 def _has_changed(

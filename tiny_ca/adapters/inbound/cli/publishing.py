@@ -165,9 +165,8 @@ def _row_of(told: dict[str, Any]) -> list[object]:
 
 
 def _out_now(manager: "CertLifecycleManager", schedule: "Schedule") -> list[dict[str, Any]]:
-    latest = datetime.now(UTC) + schedule.ahead
-    stamps = manager.crl_stamps()
-    due = {name for name, at in stamps.items() if at is None or at.next_update <= latest}
+    now, stamps = datetime.now(UTC), manager.crl_stamps()
+    due = {name for name, stamp in stamps.items() if schedule.is_due(stamp, now)}
     return [
         {
             "ca": _name_of(manager),
