@@ -7,7 +7,8 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from tiny_ca.adapters.outbound.crypto.path.budget import Budget, OutOfBudget
-from tiny_ca.adapters.outbound.crypto.path.links import UNREADABLE, Link
+from tiny_ca.adapters.outbound.crypto.path.links import Link
+from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 

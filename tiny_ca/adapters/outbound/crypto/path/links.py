@@ -5,25 +5,16 @@ from enum import Enum
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
+from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain.errors import ValidationCertError
 from tiny_ca.domain.lifetime import Validity
 
-__all__ = ["EMPTY_NAME", "UNREADABLE", "Link", "Role", "check_signature"]
+__all__ = ["EMPTY_NAME", "Link", "Role", "check_signature"]
 
 E = TypeVar("E", bound=x509.ExtensionType)
-
-UNREADABLE = (
-    KeyError,
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-"""What cryptography raises for a certificate that is not what RFC 5280 says."""
 
 EMPTY_NAME = x509.Name([]).public_bytes()
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from cryptography import x509
 
 from tiny_ca.adapters.outbound.crypto.path.budget import Budget
-from tiny_ca.adapters.outbound.crypto.path.links import UNREADABLE, Link, Role, check_signature
+from tiny_ca.adapters.outbound.crypto.path.links import Link, Role, check_signature
+from tiny_ca.adapters.outbound.crypto.salvage import UNREADABLE
 from tiny_ca.domain.errors import ValidationCertError
 
 __all__ = ["Path", "Search"]
