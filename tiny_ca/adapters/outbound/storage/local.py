@@ -101,18 +101,17 @@ class LocalStorage(LocalFolders, LocalExamination, BaseStorage):
         """Write *artefacts* durably into `.staging`.  Raises `FileAlreadyExists`."""
         staged = self._staged(location.uuid)
         with storage_errors("Staging files"):
-            # What can't be published must not be committed.
-            self._is_taken(location)
+            self._folder(location)
             make_folders(staged.parent)
             try:
                 staged.mkdir(mode=0o700)
             except FileExistsError:
                 raise FileAlreadyExists(staged) from None
             try:
-                if not replaces:
-                    # Once more: another process may have published since the first look, but
-                    # can't any more, now that the staged folder is ours.
-                    self.check_vacant(location)
+                # Once more: another process may have published since the first look, but can't
+                # any more, now that the staged folder is ours.
+                look = self._is_taken if replaces else self.check_vacant
+                look(location)
                 for value in artefacts.values().values():
                     data, extension = self._serializer.serialize(value)
                     write_new(staged / f"{location.file_name}{extension}", data)
