@@ -59,24 +59,7 @@ def renew(
     `ValidationCertError` for one that is revoked, unfinished, a CA's, or another issuer's;
     `ErrorLoadCert` for one from elsewhere that is malformed.
     """
-    record = get(services, serial_number, issuer)
-    status = record.status_at(services.clock.now())
-    if status not in (CertificateStatus.VALID, CertificateStatus.EXPIRED):
-        raise ValidationCertError(
-            f"The certificate {serial_number} is {status} and can't be renewed: issue a new one."
-        )
-    if record.certificate_pem is None:
-        raise ValidationCertError(f"Of the certificate {serial_number}, only the row is known.")
-    try:
-        check_is_issuer(record, issuer.certificate)
-    except AnotherIssuer as error:
-        raise ValidationCertError(
-            f"Another CA issued the certificate {serial_number}: stand under that one to renew it."
-        ) from error
-    old = x509.load_pem_x509_certificate(record.certificate_pem.encode())
-    services.crypto.check_readable(old)
-    if is_ca(old):
-        raise ValidationCertError("A CA's certificate is not renewed: roll the CA over.")
+    record, old = _renewable(services, issuer, serial_number)
     request = _request_like(services, old, _profile_of(services, record, old), record.cert_type)
     request = replace(request, lifetime=lifetime, valid_from=valid_from)
     held, file_name = _held(services, record)
@@ -87,7 +70,7 @@ def renew(
         new_location(services, file_name, record.cert_path, None),
         subject=old.subject,
     )
-    is_valid = status is CertificateStatus.VALID
+    is_valid = record.status_at(services.clock.now()) is CertificateStatus.VALID
     [outcome] = run_issuance(
         services,
         [
@@ -106,6 +89,31 @@ def renew(
         ],
     )
     return outcome
+
+
+def _renewable(
+    services: Services, issuer: Issuer, serial_number: int
+) -> tuple[CertificateRecord, x509.Certificate]:
+    """Find what may be renewed.  Raises as `renew` does before it issues."""
+    record = get(services, serial_number, issuer)
+    status = record.status_at(services.clock.now())
+    if status not in (CertificateStatus.VALID, CertificateStatus.EXPIRED):
+        raise ValidationCertError(
+            f"The certificate {serial_number} is {status} and can't be renewed: issue a new one."
+        )
+    if record.certificate_pem is None:
+        raise ValidationCertError(f"Of the certificate {serial_number}, only the row is known.")
+    try:
+        check_is_issuer(record, issuer.certificate)
+    except AnotherIssuer as error:
+        raise ValidationCertError(
+            f"Another CA issued the certificate {serial_number}: stand under that one to renew it."
+        ) from error
+    old = x509.load_pem_x509_certificate(record.certificate_pem.encode())
+    services.crypto.check_readable(old)
+    if is_ca(old):
+        raise ValidationCertError("A CA's certificate is not renewed: roll the CA over.")
+    return record, old
 
 
 def cosign(
