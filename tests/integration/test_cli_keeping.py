@@ -6,9 +6,11 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from cryptography import x509
@@ -329,26 +331,29 @@ class TestDaemon:
                 ca.issue(name, key_algorithm="p-256", valid_for=lifetime, valid_from=begin)
         return pki
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
+        """Give a process that runs the command, and what it says, line by line."""
+        daemon = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "tiny_ca", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=environment(),
         )
-
-    def test_it_renews_again_and_again_until_it_is_told_to_stop(self, due: Path) -> None:
-        arguments = ("renew", "*.internal", "--daemon", "--every", "1")
-        daemon = self.start(*arguments)
         try:
             assert daemon.stdout is not None
-            lines = [daemon.stdout.readline() for _ in range(4)]
-            daemon.send_signal(signal.SIGTERM)
-            rest, errors = daemon.communicate(timeout=60)
+            yield daemon, daemon.stdout
         finally:
             daemon.kill()
             daemon.wait()
+
+    def test_it_renews_again_and_again_until_it_is_told_to_stop(self, due: Path) -> None:
+        arguments = ("renew", "*.internal", "--daemon", "--every", "1")
+        with self.started(*arguments) as (daemon, said):
+            lines = [said.readline() for _ in range(4)]
+            daemon.send_signal(signal.SIGTERM)
+            rest, errors = daemon.communicate(timeout=60)
         assert daemon.returncode == 0, errors
         assert errors == ""
         events = sorted(line.split()[:2] for line in lines)
@@ -360,15 +365,13 @@ class TestDaemon:
 
     def test_a_renewal_under_way_is_brought_to_its_end(self, due: Path) -> None:
         hook = f'{sys.executable} -c \'import time; time.sleep(2); open("done", "w")\''
-        daemon = self.start("renew", "a.*", "--daemon", "--every", "1", "--deploy-hook", hook)
-        try:
-            assert daemon.stdout is not None
-            assert daemon.stdout.readline().startswith("renewed a.internal")
+        with self.started("renew", "a.*", "--daemon", "--every", "1", "--deploy-hook", hook) as (
+            daemon,
+            said,
+        ):
+            assert said.readline().startswith("renewed a.internal")
             daemon.send_signal(signal.SIGTERM)
             rest, errors = daemon.communicate(timeout=60)
-        finally:
-            daemon.kill()
-            daemon.wait()
         assert (daemon.returncode, errors) == (0, "")
         assert [line.split()[0] for line in rest.splitlines()] == ["deployed", "stopped"]
         assert Path("done").exists()
@@ -389,15 +392,10 @@ class TestDaemon:
         assert tiny_ca("renew", "c.internal", "--due", "--json").json == []
 
     def test_the_daemon_for_programs_writes_a_line_for_each_event(self, due: Path) -> None:
-        daemon = self.start("renew", "a.internal", "--daemon", "--json")
-        try:
-            assert daemon.stdout is not None
-            lines = [daemon.stdout.readline() for _ in range(2)]
+        with self.started("renew", "a.internal", "--daemon", "--json") as (daemon, said):
+            lines = [said.readline() for _ in range(2)]
             daemon.send_signal(signal.SIGTERM)
             rest, _ = daemon.communicate(timeout=60)
-        finally:
-            daemon.kill()
-            daemon.wait()
         events = [json.loads(line)["event"] for line in (*lines, *rest.splitlines())]
         assert events == ["renewed", "deployed", "stopped"]
 
